@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from jupyter_server.extension.application import ExtensionApp
 
 from . import __version__
 from .health import HealthHandler
-from .nodelay import install_nodelay
+from .nodelay import SETTING, choose_connection_class
 from .spec import SpecHandler
 
-__all__ = ["CodeRemote"]
+__all__ = ["ROUTES", "CodeRemote"]
+
+ROUTES = [
+    (r"/coderemote/api/health", HealthHandler),
+    (r"/coderemote/api/spec", SpecHandler),
+]
 
 
 class CodeRemote(ExtensionApp):
@@ -22,12 +25,21 @@ class CodeRemote(ExtensionApp):
     version = __version__
     load_other_extensions = True
 
-    handlers: ClassVar[list[tuple[str, type]]] = [
-        (r"/coderemote/api/health", HealthHandler),
-        (r"/coderemote/api/spec", SpecHandler),
-    ]
+    def initialize_handlers(self) -> None:
+        """Add the routes of the API; each is described in ``openapi.yaml``."""
+        self.handlers.extend(ROUTES)
 
     def initialize_settings(self) -> None:
         """Put what the handlers share in place; called once, before the routes are added."""
-        if self.serverapp is not None:
-            install_nodelay(self.serverapp)
+        self.set_connection_class()
+
+    def set_connection_class(self) -> None:
+        """Have kernel websockets connect without delay, unless the site chose otherwise."""
+        if self.serverapp is None:
+            return
+        chosen = choose_connection_class(self.serverapp)
+        # The setting is what the handler looks up for each new websocket. It goes into our own
+        # settings: they started as a copy of the web application's, and overwrite those later.
+        self.settings[SETTING] = chosen
+        # The trait is what the server asks to close its sockets at shutdown.
+        self.serverapp.kernel_websocket_connection_class = chosen

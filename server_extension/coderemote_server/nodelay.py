@@ -1,8 +1,9 @@
 """Kernel websockets that do not wait for Nagle's algorithm.
 
-A cell makes the server send several small frames: busy, the output, the reply, idle. Jupyter Server leaves Nagle's
-algorithm on, so each frame after the first waits until the browser has acknowledged the one before, and the browser
-delays that acknowledgement by about 40 ms. ``TCP_NODELAY`` on the server's side of the socket takes the wait away.
+A cell makes the server send several small frames: busy, the output, the reply, idle. Jupyter
+Server leaves Nagle's algorithm on, so each frame after the first waits until the browser has
+acknowledged the one before, and the browser delays that acknowledgement by about 40 ms.
+``TCP_NODELAY`` on the server's side of the socket takes the wait away.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
+    from jupyter_server.services.kernels.connection.base import BaseKernelWebsocketConnection
 
-__all__ = ["NoDelayMixin", "NoDelayWebsocketConnection", "install_nodelay"]
+__all__ = ["SETTING", "NoDelayMixin", "NoDelayWebsocketConnection", "choose_connection_class"]
 
+# Both the trait of ServerApp and the key in its web application's settings.
 SETTING = "kernel_websocket_connection_class"
 
 
@@ -29,35 +32,36 @@ class NoDelayMixin:
 
     websocket_handler: Any
 
-    async def connect(self) -> Any:
+    def connect(self) -> Any:  # noqa: ANN401 - what the class behind returns; they differ
         """Switch Nagle's algorithm off, then connect."""
         self.websocket_handler.set_nodelay(True)
-        return await super().connect()  # type: ignore[misc]
+        return super().connect()  # type: ignore[misc]
 
 
 class NoDelayWebsocketConnection(NoDelayMixin, ZMQChannelsWebsocketConnection):
     """Jupyter Server's own kernel websocket connection, with ``TCP_NODELAY``."""
 
 
-def install_nodelay(serverapp: ServerApp) -> bool:
-    """Make the server connect kernels by :class:`NoDelayWebsocketConnection`.
+def choose_connection_class(
+    serverapp: ServerApp,
+) -> type[BaseKernelWebsocketConnection]:
+    """Choose the class that connects websockets to kernels.
 
     A class that somebody chose is left alone, the stock one named in the configuration included.
 
     Parameters
     ----------
     serverapp
-        The server that is loading the extension. Its configuration has been read by now, and its
-        handlers look the class up in the web application's settings at every new websocket.
+        The server that is loading the extension; its configuration has been read by now.
 
     Returns
     -------
-    bool
-        Whether kernel websockets are without delay from now on.
+    type
+        :class:`NoDelayWebsocketConnection`, or what the site configured.
     """
-    current: type = serverapp.kernel_websocket_connection_class
+    current: type[BaseKernelWebsocketConnection] = serverapp.kernel_websocket_connection_class
     if issubclass(current, NoDelayMixin):
-        return True
+        return current
     if SETTING in serverapp.config.ServerApp or current is not ZMQChannelsWebsocketConnection:
         serverapp.log.info(
             "coderemote: ServerApp.%s is %s, so it stays, with about 40 ms of delay a cell; to be "
@@ -65,8 +69,5 @@ def install_nodelay(serverapp: ServerApp) -> bool:
             SETTING,
             f"{current.__module__}.{current.__qualname__}",
         )
-        return False
-    # The trait too, not only the setting: at shutdown the server asks the trait's class to close its sockets.
-    serverapp.kernel_websocket_connection_class = NoDelayWebsocketConnection
-    serverapp.web_app.settings[SETTING] = NoDelayWebsocketConnection
-    return True
+        return current
+    return NoDelayWebsocketConnection

@@ -18,12 +18,9 @@ class SpecHandler(ExtensionHandlerMixin, APIHandler):
     auth_resource = "coderemote:spec"
     _track_activity = False
 
-    def get_content_type(self) -> str:
-        """Name the type Jupyter Server gives its own description."""
-        return "text/x-yaml"
-
     @web.authenticated
     @authorized
     async def get(self) -> None:
         """Answer the description in YAML."""
-        self.finish(files("coderemote_server").joinpath("openapi.yaml").read_text("utf-8"))
+        description = files("coderemote_server").joinpath("openapi.yaml").read_bytes()
+        self.finish(description, set_content_type="text/x-yaml")
