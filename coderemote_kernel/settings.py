@@ -138,7 +138,8 @@ def config_directories() -> list[str] | None:
         return []
     if _uses_platform_dirs():
         return None
-    directories = environ.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep)
+    path = environ.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep)
+    directories = [directory.rstrip(os.sep) for directory in path]
     directories.append(environ.get("JUPYTER_CONFIG_DIR") or os.path.join(_home(), ".jupyter"))
     if base := site.getuserbase():
         directories.append(os.path.join(base, "etc", "jupyter"))
@@ -155,7 +156,7 @@ def data_directory() -> str:
     if explicit := environ.get("JUPYTER_DATA_DIR"):
         return explicit
     if _uses_platform_dirs() or sys.platform != "linux":
-        from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415 - slow and rare
+        from jupyter_core.paths import jupyter_data_dir
 
         return jupyter_data_dir()
     share = environ.get("XDG_DATA_HOME") or os.path.join(_home(), ".local", "share")

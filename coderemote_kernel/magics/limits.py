@@ -33,7 +33,7 @@ class LimitsMagic:
 
     def run(self, call: MagicCall, session: SessionView) -> MagicResult:
         """Show every limit of the session."""
-        from coderemote_kernel.magics.parsing import arguments_of  # noqa: PLC0415 - argparse
+        from coderemote_kernel.magics.parsing import arguments_of
 
         arguments = arguments_of(_parser(), call.args)
         limits = session.limits()
@@ -57,7 +57,7 @@ def _rows(limits: Sequence[LimitRow]) -> list[tuple[str, ...]]:
 
 
 def _parser() -> MagicParser:
-    from coderemote_kernel.magics.parsing import make_parser  # noqa: PLC0415 - argparse is slow
+    from coderemote_kernel.magics.parsing import make_parser
 
     parser = make_parser(
         "limits",

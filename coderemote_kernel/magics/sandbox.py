@@ -32,7 +32,7 @@ class SandboxMagic:
 
     def run(self, call: MagicCall, session: SessionView) -> MagicResult:
         """Show what is in force and what has been used."""
-        from coderemote_kernel.magics.parsing import arguments_of  # noqa: PLC0415 - argparse
+        from coderemote_kernel.magics.parsing import arguments_of
 
         arguments = arguments_of(_parser(), call.args)
         status = session.status()
@@ -68,7 +68,7 @@ def _facts(status: SandboxStatus) -> list[tuple[str, str]]:
 
 
 def _parser() -> MagicParser:
-    from coderemote_kernel.magics.parsing import make_parser  # noqa: PLC0415 - argparse is slow
+    from coderemote_kernel.magics.parsing import make_parser
 
     parser = make_parser(
         "sandbox",
