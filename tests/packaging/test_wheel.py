@@ -43,9 +43,11 @@ def test_everything_in_the_packages_is_shipped(names, packages):
 
 
 def test_what_is_installed_is_found_by_jupyter(wheel, tmp_path, run_program):
+    # Another environment: in ours, pip would remove the editable install as an older version.
+    run_program(sys.executable, "-m", "venv", "--without-pip", tmp_path)
     run_program(
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-index", "--no-deps", "--prefix", tmp_path, wheel),
+        *(sys.executable, "-m", "pip", "--python", tmp_path / "bin" / "python", "install"),
+        *("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", wheel),
     )
 
     def read(*where: str) -> dict[str, object]:
