@@ -1,13 +1,11 @@
-"""What every test may rely on: Jupyter's own folders are never the developer's."""
+"""What tests of every part may use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+from pathlib import Path
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -21,3 +19,13 @@ def jupyter_dirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ipython.mkdir()
     monkeypatch.setenv("IPYTHONDIR", str(ipython))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The Chromium that browser tests start; playwright's own download is never used."""
+    finder = Path(__file__).parents[1] / "scripts" / "browser"
+    found = subprocess.run([finder], capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        pytest.fail(found.stderr)
+    return found.stdout.strip()
