@@ -18,7 +18,7 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
   labextension/tsconfig.json
 METADATA := pyproject.toml package.json $(wildcard coderemote_kernel/kernelspec/* \
   server_extension/jupyter-config/*)
-SCRIPTS := .ci/run binder/postBuild $(wildcard scripts/*)
+SCRIPTS := .ci/run binder/postBuild binder/start $(wildcard scripts/*)
 QUIET_PIP := --quiet --disable-pip-version-check
 
 say = @echo "coderemote: $(1)"

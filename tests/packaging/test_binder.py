@@ -15,6 +15,7 @@ def test_repo2docker_accepts_the_configuration(root, run_program):
     assert any(line.startswith("FROM ") for line in dockerfile)
     assert any('--file "binder/environment.yml"' in line for line in dockerfile)
     assert "RUN ./binder/postBuild" in dockerfile
+    assert any("R2D_ENTRYPOINT" in line and "binder/start" in line for line in dockerfile)
     assert any(line.startswith("ENTRYPOINT ") for line in dockerfile)
 
 

@@ -43,7 +43,7 @@ def test_make_alone_lists_what_can_be_done(run_program):
         assert f"make {target} " in shown
 
 
-@pytest.mark.parametrize("script", [".ci/run", "binder/postBuild", "scripts/lab"])
+@pytest.mark.parametrize("script", [".ci/run", "binder/postBuild", "binder/start", "scripts/lab"])
 def test_scripts_are_executable_and_parse(script, root, run_program):
     assert (root / script).stat().st_mode & 0o111
     run_program("bash", "-n", script)
