@@ -1,0 +1,394 @@
+"""The stage: a private mount namespace in which a session's files are laid out.
+
+Jails come and go within a session; what the user's cells wrote must not. So the working directory
+is mounted here, once, by the trusted side, and every jail of the session binds it from here. The
+namespace has no process in it: an open descriptor keeps it alive, and when the relay ends, however
+it ends, the kernel takes namespace, mounts and their memory away.
+
+Two more things can only be done here:
+
+- the jail must not see dot-files: they are masked by whiteouts in a layer of the overlay that the
+  worker has no way to;
+- where the relay is root, nsjail mounts after it has taken the worker's identity, to which a Python
+  below a 0700 home is out of reach: such sources are bound here first.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _kernel_calls as kernel
+from . import hidden
+from .errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .limits import Limits
+
+__all__ = ["JAIL_UID", "Stage", "StageRequest", "WorkspaceMode"]
+
+WorkspaceMode = Literal["overlay", "readonly", "none"]
+
+JAIL_UID = 100_000
+"""The worker's user outside, where the relay is root: nobody's, so that root's files are not its
+own and the process limit, which root is exempt from, holds."""
+
+# Somewhere to hang the tmpfs in the private namespace; what it covers is covered only there.
+_PLACES = ("/mnt", "/media", "/srv", "/opt", "/tmp")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequest:
+    """What is to be laid out.
+
+    Attributes
+    ----------
+    folder
+        The notebook's folder, or None for an empty working directory.
+    mode
+        ``overlay`` (copy on write), ``readonly`` (folder beside an empty working directory) or
+        ``none``.
+    sources
+        Paths that the jail will bind and that its user may not be able to reach.
+    """
+
+    folder: str | None
+    mode: WorkspaceMode
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Stage:
+    """A stage that stands.
+
+    Attributes
+    ----------
+    workspace
+        Path of the writable working directory, inside the stage.
+    folder
+        Path of the read-only view of the notebook's folder, where it is not merged into the
+        workspace.
+    sources
+        Where each requested source is to be bound from.
+    mode
+        What was to be had, which may be less than was asked for.
+    note
+        Why it is less, in a sentence; empty if it is not.
+    unseen
+        Folders hidden because they could not be looked through in time.
+    """
+
+    workspace: str
+    folder: str | None
+    sources: dict[str, str]
+    mode: WorkspaceMode
+    note: str
+    unseen: list[str]
+    _namespaces: list[tuple[int, int]] = field(default_factory=list)
+    _upper: int = -1
+
+    @classmethod
+    def build(cls, request: StageRequest, limits: Limits) -> Stage:
+        """Lay out a stage; call from the main thread.
+
+        Raises
+        ------
+        WorkspaceError
+            The folder cannot be read.
+        OSError
+            This machine gives no private mount namespace.
+        """
+        if request.folder is not None and not os.access(request.folder, os.R_OK | os.X_OK):
+            msg = (
+                f"the notebook's folder {request.folder} cannot be read. "
+                "Check its permissions, or set CodeRemoteKernel.workspace to another folder"
+            )
+            raise WorkspaceError(msg)
+        report_in, report_out = os.pipe()
+        done_in, done_out = os.pipe()
+        builder = os.fork()
+        if builder == 0:
+            os.close(report_in)
+            os.close(done_out)  # or this child would keep its own signal to leave from coming
+            _be_builder(lambda: _lay_out(request, limits), report_out, done_in)
+        os.close(report_out)
+        os.close(done_in)
+        try:
+            with os.fdopen(report_in, "rb") as pipe:
+                report: dict[str, Any] = json.loads(pipe.readline() or b'{"errno": 5}')
+            if "errno" in report:
+                raise OSError(report["errno"], report.get("error", "the stage's builder died"))
+            return cls._adopt(builder, report)
+        finally:
+            os.close(done_out)
+            os.waitpid(builder, 0)
+
+    @classmethod
+    def _adopt(cls, builder: int, report: dict[str, Any]) -> Stage:
+        """Take hold of the namespaces before the process that made them is let go."""
+        kinds = [("mnt", kernel.CLONE_NEWNS)]
+        if os.geteuid() != 0:
+            kinds.insert(0, ("user", kernel.CLONE_NEWUSER))
+        namespaces = [
+            (os.open(f"/proc/{builder}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), flag)
+            for name, flag in kinds
+        ]
+        upper_path = report.pop("upper")
+        upper = os.open(f"/proc/{builder}/root{upper_path}", os.O_PATH | os.O_CLOEXEC)
+        return cls(**report, _namespaces=namespaces, _upper=upper)
+
+    def enter(self) -> None:
+        """Move this process, a child about to run nsjail, onto the stage."""
+        for descriptor, flag in self._namespaces:
+            kernel.setns(descriptor, flag)
+
+    def usage(self) -> tuple[int, int]:
+        """Return bytes and files written in the working directory so far."""
+        facts = os.statvfs(self._upper)
+        used = (facts.f_blocks - facts.f_bfree) * facts.f_frsize
+        return used, facts.f_files - facts.f_ffree
+
+    def close(self) -> None:
+        """Let the namespaces go, and with them everything the session wrote."""
+        for descriptor, _ in self._namespaces:
+            os.close(descriptor)
+        self._namespaces = []
+        if self._upper >= 0:
+            os.close(self._upper)
+            self._upper = -1
+
+
+def _be_builder(work: Callable[[], dict[str, Any]], report_out: int, done_in: int) -> None:
+    """Do `work` in this child, report, wait until the parent has what it wants, and leave."""
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        report = work()
+    except OSError as error:
+        report = {"errno": error.errno or errno.EIO, "error": error.strerror or str(error)}
+    except BaseException as error:  # noqa: BLE001 - a process border; the parent raises it
+        report = {"errno": errno.EIO, "error": f"{type(error).__name__}: {error}"}
+    os.write(report_out, json.dumps(report).encode() + b"\n")
+    os.close(report_out)
+    while os.read(done_in, 1):
+        pass
+    os._exit(0)
+
+
+def _lay_out(request: StageRequest, limits: Limits) -> dict[str, Any]:
+    privileged = os.geteuid() == 0
+    _make_namespaces(privileged=privileged)
+    # Open everything before the tmpfs covers a place that may be on the way to it.
+    trees = {source: _detached(source) for source in request.sources if privileged}
+    lower = _folder_tree(request, privileged=privileged)
+    base = _base()
+    owner = (JAIL_UID, JAIL_UID) if privileged else (os.geteuid(), os.getegid())
+    sources = _place_sources(trees, base)
+    upper_fs = _writable(base, limits, owner)
+    layout: dict[str, Any] = {
+        "workspace": f"{upper_fs}/upper",
+        "folder": None,
+        "sources": {**{source: source for source in request.sources}, **sources},
+        "mode": request.mode if lower is not None else "none",
+        "note": "",
+        "unseen": [],
+        "upper": f"{upper_fs}/upper",
+    }
+    if lower is not None:
+        place = _directory(f"{base}/lower")
+        kernel.place_tree(lower, place)
+        _show_folder(layout, base, place, owner, privileged=privileged)
+    return layout
+
+
+def _make_namespaces(*, privileged: bool) -> None:
+    if privileged:
+        kernel.unshare(kernel.CLONE_NEWNS)
+    else:
+        uid, gid = os.geteuid(), os.getegid()
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        kernel.set_dumpable(on=True)  # changing identity closed our own /proc files
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
+            _write(f"/proc/self/{name}", text)
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+
+
+def _detached(path: str) -> int:
+    """Return a copy of the mount at `path`, with what is mounted below it only if it must be.
+
+    A copy without the mounts below shows what they cover, so an unprivileged process is refused
+    that where the mounts are not its own.
+    """
+    try:
+        return kernel.clone_tree(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return kernel.clone_tree(path, kernel.AT_RECURSIVE)
+
+
+def _folder_tree(request: StageRequest, *, privileged: bool) -> int | None:
+    if request.folder is None or request.mode == "none":
+        return None
+    tree = _detached(request.folder)
+    if privileged:
+        facts = os.stat(request.folder)
+        try:
+            namespace = _id_map(facts.st_uid, facts.st_gid)
+            kernel.map_ids_of_tree(tree, namespace)
+            os.close(namespace)
+        except OSError:
+            pass  # file systems without mapped ids: readable as far as "others" may read
+    return tree
+
+
+def _id_map(uid: int, gid: int) -> int:
+    """Return a user namespace that maps the folder's owner to the jail's user."""
+    ready_in, ready_out = os.pipe()
+    hold_in, hold_out = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        os.write(ready_out, b"1")
+        os.close(hold_out)
+        os.read(hold_in, 1)
+        os._exit(0)
+    try:
+        os.read(ready_in, 1)
+        _write(f"/proc/{holder}/uid_map", f"{uid} {JAIL_UID} 1")
+        _write(f"/proc/{holder}/gid_map", f"{gid} {JAIL_UID} 1")
+        return os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+        for end in (ready_in, ready_out, hold_in, hold_out):
+            os.close(end)
+
+
+def _base() -> str:
+    place = next(path for path in _PLACES if os.path.isdir(path))
+    kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=32M,mode=755")
+    return place
+
+
+def _place_sources(trees: dict[str, int], base: str) -> dict[str, str]:
+    placed = {}
+    for number, (source, tree) in enumerate(trees.items()):
+        target = f"{base}/source-{number}"
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            _directory(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        kernel.place_tree(tree, target)
+        placed[source] = target
+    return placed
+
+
+def _writable(base: str, limits: Limits, owner: tuple[int, int]) -> str:
+    """Mount the file system that holds all the session writes, at exactly its allowed size."""
+    place = _directory(f"{base}/session")
+    # Three files more than allowed: the root and the two folders below are ours.
+    size = f"size={limits.workspace_bytes},nr_inodes={limits.workspace_inodes + 3},mode=711"
+    kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, size)
+    for name in ("upper", "work"):
+        os.chown(_directory(f"{place}/{name}"), *owner)
+    return place
+
+
+def _show_folder(
+    layout: dict[str, Any], base: str, lower: str, owner: tuple[int, int], *, privileged: bool
+) -> None:
+    """Merge the folder into the workspace, or else put it beside, and mask what is hidden."""
+    found = hidden.find(lower)
+    layout["unseen"] = found.unseen
+    if layout["mode"] == "overlay":
+        try:
+            _mask(lower, _directory(f"{base}/mask"), found)
+            _overlay(base, lower, owner, privileged=privileged)
+        except OSError as error:
+            layout["mode"] = "readonly"
+            layout["note"] = (
+                f"no copy-on-write view of the folder ({error.strerror}): it is read-only at "
+                "/notebook, and files are written in /workspace"
+            )
+        else:
+            layout["workspace"] = f"{base}/workspace"
+            return
+    _cover(lower, found)
+    layout["folder"] = lower
+
+
+def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool) -> None:
+    session = f"{base}/session"
+    facts = os.stat(lower)
+    os.chown(f"{session}/upper", *owner)
+    os.chmod(f"{session}/upper", stat.S_IMODE(facts.st_mode) | 0o700)
+    options = f"lowerdir={base}/mask:{lower},upperdir={session}/upper,workdir={session}/work"
+    if not privileged:
+        options += ",userxattr"  # trusted.* attributes are for root alone
+    kernel.mount("overlay", _directory(f"{base}/workspace"), "overlay", 0, options)
+
+
+def _mask(lower: str, mask: str, found: hidden.Hidden) -> None:
+    """Fill the layer above the folder with a whiteout for every hidden path."""
+    os.chmod(mask, stat.S_IMODE(os.stat(lower).st_mode))
+    paths = dict.fromkeys([*found.entries, *hidden.USUAL_NAMES, *found.unseen])
+    for path in paths:
+        parent = os.path.dirname(path)
+        if parent:
+            _mirror(lower, mask, parent)
+        os.mknod(f"{mask}/{path}", stat.S_IFCHR, os.makedev(0, 0))
+
+
+def _mirror(lower: str, mask: str, relative: str) -> None:
+    """Make the folder in the mask with the owner and mode it has below: the top layer's count."""
+    at = ""
+    for name in relative.split("/"):
+        at = f"{at}/{name}"
+        if os.path.isdir(mask + at):
+            continue
+        facts = os.stat(lower + at)
+        os.mkdir(mask + at)
+        os.chown(mask + at, facts.st_uid, facts.st_gid)
+        os.chmod(mask + at, stat.S_IMODE(facts.st_mode))
+        os.utime(mask + at, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def _cover(lower: str, found: hidden.Hidden) -> None:
+    """Mount something empty over every hidden path, where there is no overlay to mask it in."""
+    for path in [*found.entries, *found.unseen]:
+        target = f"{lower}/{path}"
+        if os.path.islink(target):
+            continue  # a link's own text is no secret, and what it points to is not in the jail
+        if os.path.isdir(target):
+            kernel.mount("tmpfs", target, "tmpfs", 0, "size=4k,mode=000")
+        else:
+            kernel.mount("/dev/null", target, "", kernel.MS_BIND)
+
+
+def _directory(path: str) -> str:
+    os.mkdir(path, 0o755)
+    return path
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def needs(sources: Sequence[str]) -> tuple[str, ...]:
+    """Return `sources` without doubles, in order."""
+    return tuple(dict.fromkeys(sources))
