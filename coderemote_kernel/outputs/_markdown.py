@@ -1,0 +1,87 @@
+"""Prove markdown inert under any renderer.
+
+JupyterLab renders it with marked as trusted HTML, nbconvert with mistune. Instead of following
+either, every place where markdown could produce an attribute or a tag has to look plain: link and
+image targets, titles, alternative texts, info strings of fences. JupyterLab also takes math out
+before rendering and puts it back afterwards, quotes included, so ``[x]($" onclick="..."$)`` writes
+attributes: a dollar or a quote in any of those places is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+from coderemote_kernel.outputs import _reasons as why
+from coderemote_kernel.outputs._latex import has_active_math
+
+__all__ = ["SIZE_LIMIT", "reason_markdown_is_active"]
+
+SIZE_LIMIT = 8 * 1024 * 1024
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_TARGET = (
+    r"(?:https?://[\w.-]++(?::\d{1,5})?+(?:[/?\#][\w./?\#=%+~:,&-]*+)?+|mailto:[\w.+%@-]++|\#[\w.%-]*+"
+    r"|(?:\./)?+\w[\w%-]*+(?:\.[\w%-]++)*+(?:/\w[\w%-]*+(?:\.[\w%-]++)*+)*+)"
+)
+_TITLE = r"(?:[ \t]++(?:\"[\w\s.,:;/-]*+\"|'[\w\s.,:;/-]*+'))?+"
+_LINK = re.compile(rf"\]\([ \t]*+(?:{_TARGET})?+{_TITLE}[ \t]*+\)", re.ASCII)
+# A title may follow on the next line, so no line after a definition may start like one.
+_DEFINITION = re.compile(
+    rf"\]:(?:\s*+{_TARGET}{_TITLE}[ \t]*+|[ \t]*+[\w ,]*+)(?:$|\n(?![\s>]*+[\"'(]))", re.ASCII
+)
+_IMAGE = re.compile(
+    r"!\[[\w\s.,:;()/-]*+\]\(data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]*+=*+\)", re.ASCII
+)
+_BARE_TAG = re.compile(
+    r"</?(?:b|blockquote|br|center|code|dd|del|details|div|dl|dt|em|h[1-6]|hr|i|ins|kbd|li|mark|ol|p|pre|s|small"
+    r"|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul)\s*+/?>",
+    re.IGNORECASE,
+)
+_AUTOLINK = re.compile(r"<(?:https?://|mailto:)[\w./?\#=%+~:,&@-]*+>", re.ASCII)
+_TAG = re.compile(r"<[A-Za-z/!?]")
+_FENCE = re.compile(r"`{3,}+([^\n`]*+)(`?)|~{3,}+([^\n]*+)()")
+_INFO = re.compile(r"[\w+\#.{}=,\s-]*+", re.ASCII)
+
+
+def reason_markdown_is_active(text: str) -> str | None:
+    """Return why `text` is not provably inert as markdown, or None where it is."""
+    if len(text) > SIZE_LIMIT:
+        return why.TOO_LARGE
+    if _CONTROL.search(text):
+        return why.BAD_TEXT
+    if "<" in text:
+        # A space in place of each, so that what was apart does not become a tag.
+        rest = _AUTOLINK.sub(" ", _BARE_TAG.sub(" ", text))
+        if _TAG.search(rest):
+            return why.SCRIPT if "<script" in rest.lower() else why.HTML_IN_MARKDOWN
+    if not _all_match(text, "![", _IMAGE):
+        return why.IMAGE_IN_MARKDOWN
+    without_images = _IMAGE.sub(" ", text) if "![" in text else text
+    if not _all_match(without_images, "](", _LINK) or not _all_match(text, "]:", _DEFINITION):
+        return why.LINK_IN_MARKDOWN
+    if not _fences_are_plain(text):
+        return why.MERMAID
+    if ("\\" in text or "&" in text) and (has_active_math(text) or has_active_math(unescape(text))):
+        return why.MATH
+    return None
+
+
+def _all_match(text: str, marker: str, pattern: re.Pattern[str]) -> bool:
+    position = text.find(marker)
+    while position >= 0:
+        if not pattern.match(text, position):
+            return False
+        position = text.find(marker, position + 1)
+    return True
+
+
+def _fences_are_plain(text: str) -> bool:
+    if "```" not in text and "~~~" not in text:
+        return True
+    for ticks, inline, tildes, _ in _FENCE.findall(text):
+        info = ticks or tildes
+        if inline:
+            continue
+        if not _INFO.fullmatch(info) or "mermaid" in info.lower():
+            return False
+    return True
