@@ -76,3 +76,28 @@ def find(folder: str, *, entries: int = 50_000, seconds: float = 0.5) -> Hidden:
                         deeper.append(path)
         level = deeper
     return result
+
+
+def visible(folder: str) -> tuple[list[str], list[str]]:
+    """Return what may be shown of `folder` by rules that only ever allow.
+
+    Returns
+    -------
+    tuple
+        Folders that may be listed, because something in them is hidden, and paths that may be
+        read with all that is below them.
+    """
+    found = find(folder)
+    mixed = {""} | {os.path.dirname(path) for path in (*found.entries, *found.unseen)}
+    for path in tuple(mixed):
+        while path:
+            path = os.path.dirname(path)
+            mixed.add(path)
+    covered = {*found.entries, *found.unseen}
+    readable = []
+    for relative in sorted(mixed):
+        for name in os.listdir(os.path.join(folder, relative)):
+            path = f"{relative}/{name}" if relative else name
+            if path not in covered and path not in mixed:
+                readable.append(os.path.join(folder, path))
+    return [os.path.join(folder, path) for path in sorted(mixed)], readable

@@ -124,7 +124,7 @@ def configuration(spec: JailSpec, *, log_fd: int | None = None) -> bytes:
 
 def _working_directory(spec: JailSpec) -> str:
     if not spec.tier.namespaces:
-        return spec.workspace
+        return spec.folder or spec.workspace
     return "/notebook" if spec.folder else "/workspace"
 
 
@@ -185,7 +185,13 @@ _KINDS = ("newnet", "newuser", "newns", "newpid", "newipc", "newuts", "newcgroup
 
 
 def _no_namespaces() -> dict[str, Any]:
-    return {f"clone_{kind}": False for kind in _KINDS}
+    # Without a user namespace nsjail still changes to the inside id: away from root's.
+    uid, gid = (JAIL_UID, JAIL_UID) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    return {
+        **{f"clone_{kind}": False for kind in _KINDS},
+        "uidmap": [{"inside_id": str(uid), "outside_id": str(uid), "count": 1}],
+        "gidmap": [{"inside_id": str(gid), "outside_id": str(gid), "count": 1}],
+    }
 
 
 def _namespaces(spec: JailSpec) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def restrict(rules: dict[str, list[str]]) -> None:
     Parameters
     ----------
     rules
-        ``read`` and ``write``: paths of folders or files; everything below a folder is included.
+        ``read``, ``write`` and ``list``: paths of folders or files; everything below a folder is
+        included. ``list`` gives the names in folders, not what is in the files.
         A path that does not exist is left out.
 
     Raises
@@ -66,6 +67,8 @@ def restrict(rules: dict[str, list[str]]) -> None:
     ruleset = _call(_CREATE_RULESET, packed, len(packed), 0)
     for path in rules.get("read", []):
         _allow(ruleset, path, _READ & handled)
+    for path in rules.get("list", []):
+        _allow(ruleset, path, _READ_DIR & handled)
     for path in rules.get("write", []):
         # Everything but execute: a program written in the session cannot be run.
         _allow(ruleset, path, handled & ~_EXECUTE)
