@@ -1,8 +1,8 @@
 """Finds what a browser would run or fetch in the messages of a kernel.
 
-A second opinion on purpose: it shares no code with the relay's own cleaning, knows no exceptions but
-the ones written here, and rather cries wolf. What is held back under the isolated type is not looked
-into: that is shown in a frame of its own.
+A second opinion on purpose: it shares no code with the relay's own cleaning, knows no exceptions
+but the ones written here, and rather cries wolf. What is held back under the isolated type is not
+looked into: that is shown in a frame of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _INERT = frozenset(
 _MARKUP = frozenset(("text/html", "image/svg+xml", "text/markdown", "text/latex"))
 _TAGS = frozenset(
     "script iframe frame frameset object embed applet link meta base form portal webview"
-    " foreignobject animate animatemotion animatetransform set handler listener noscript template".split()
+    " foreignobject animate animatemotion animatetransform set handler listener noscript"
+    " template".split()
 )
 _FETCHING = frozenset(
     "src srcset poster background data lowsrc dynsrc ping manifest archive classid codebase"
@@ -43,17 +44,31 @@ _FETCHING = frozenset(
 )
 _FETCHED_BY_HREF = frozenset(("image", "use", "feimage", "link", "mpath", "textpath", "pattern"))
 _LINKING = frozenset(("href", "action", "formaction", "xlink:href", "to", "from", "values"))
-_AWAY = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?[\\/]{2}|^\s*(?:https?|ftp|wss?|file|blob):", re.I)
-_SCHEME = re.compile(r"^(?:javascript|vbscript|livescript|data:(?!image/(?:png|jpe?g|gif|webp|bmp)))", re.I)
-_RAW = re.compile(r"<[^<>]*[\s/\"']on[a-z]{3,}\s*=|<\s*(?:script|iframe|object|embed|base|meta|form)\b", re.I)
-_CSS = re.compile(r"@import|expression\s*\(|-moz-binding|behavior\s*:|image-set\s*\(|(?<![\w-])src\s*\(", re.I)
-_CSS_URL = re.compile(r"url\s*\(\s*['\"]?\s*(?!data:image/(?:png|jpeg|gif|webp)|#)[^)]", re.I)
+_AWAY = re.compile(
+    r"^\s*(?:[a-z][a-z0-9+.-]*:)?[\\/]{2}|^\s*(?:https?|ftp|wss?|file|blob):", re.IGNORECASE
+)
+_SCHEME = re.compile(
+    r"^(?:javascript|vbscript|livescript|data:(?!image/(?:png|jpe?g|gif|webp|bmp)))", re.IGNORECASE
+)
+_RAW = re.compile(
+    r"<[^<>]*[\s/\"']on[a-z]{3,}\s*=|<\s*(?:script|iframe|object|embed|base|meta|form)\b",
+    re.IGNORECASE,
+)
+_CSS = re.compile(
+    r"@import|expression\s*\(|-moz-binding|behavior\s*:|image-set\s*\(|(?<![\w-])src\s*\(",
+    re.IGNORECASE,
+)
+_CSS_URL = re.compile(
+    r"url\s*\(\s*['\"]?\s*(?!data:image/(?:png|jpeg|gif|webp)|#)[^)]", re.IGNORECASE
+)
 _MARKDOWN = re.compile(
     r"!\[[^\]]*\]\s*\(\s*<?\s*(?:[a-z]+:)?//|!\[[^\]]*\]\s*\[|\]\s*\(\s*<?\s*(?:javascript|vbscript|data:text)"
     r"|^\s*\[[^\]]+\]:\s*<?(?:javascript:|data:text)",
-    re.I | re.M,
+    re.IGNORECASE | re.MULTILINE,
 )
-_LATEX = re.compile(r"\\href\s*\{\s*(?:javascript|vbscript|data)\s*:|\\style\s*\{[^}]*url\s*\(", re.I)
+_LATEX = re.compile(
+    r"\\href\s*\{\s*(?:javascript|vbscript|data)\s*:|\\style\s*\{[^}]*url\s*\(", re.IGNORECASE
+)
 _COMM_TARGETS = frozenset(("jupyter.widget", "jupyter.widget.control", "jupyter.widget.version"))
 _WIDGET_MODULES = frozenset(
     ("@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output", None)
@@ -115,23 +130,29 @@ def _comm(kind: str, content: dict[str, Any], buffers: list[bytes]) -> Iterator[
         yield f"a comm to the module {content.get('target_module')!r}"
     data = content.get("data")
     state = data.get("state") if isinstance(data, dict) else None
-    if not isinstance(state, dict):
-        return
+    if isinstance(state, dict):
+        yield from _widget(state)
+        texts = (bytes(buffer[:4096]).decode(errors="replace") for buffer in buffers)
+        yield from _values("a widget's buffer", texts)
+
+
+def _widget(state: dict[str, Any]) -> Iterator[str]:
     for key in ("_view_module", "_model_module"):
         module = state.get(key)
         if not isinstance(module, str | None) or module not in _WIDGET_MODULES:
             yield f"a widget of the module {module!r}"
     for output in state.get("outputs") or ():
         yield from _bundle(output.get("data") if isinstance(output, dict) else None)
-    for text in _strings({key: value for key, value in state.items() if key != "outputs"}):
-        yield from (f"widget state: {flaw}" for flaw in (*_markup("text/html", text), *_style(text)))
+    rest = {key: value for key, value in state.items() if key != "outputs"}
+    yield from _values("a widget's state", _strings(rest))
+
+
+def _values(place: str, texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for flaw in (*_markup("text/html", text), *_style(text)):
+            yield f"{place}: {flaw}"
         if _AWAY.match(text):
-            yield f"widget state refers to {text[:60]!r}"
-    for buffer in buffers:
-        text = bytes(buffer[:4096]).decode(errors="replace")
-        yield from (f"widget buffer: {flaw}" for flaw in active_in_html(text))
-        if _AWAY.match(text):
-            yield f"a widget buffer refers to {text[:60]!r}"
+            yield f"{place} refers to {text[:60]!r}"
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -192,7 +213,7 @@ def _attribute(tag: str, name: str, value: str) -> Iterable[str]:
 def _style(text: str) -> Iterable[str]:
     # CSS lets every letter be written as \75 and be torn apart by comments.
     plain = re.sub(r"\\([0-9a-fA-F]{1,6})\s?", lambda m: chr(min(int(m[1], 16), 0x10FFFF)), text)
-    plain = re.sub(r"/\*.*?\*/", "", plain, flags=re.S).replace("\\", "")
+    plain = re.sub(r"/\*.*?\*/", "", plain, flags=re.DOTALL).replace("\\", "")
     for pattern in (_CSS, _CSS_URL):
         if found := pattern.search(plain):
             yield f"style {found[0]!r}"

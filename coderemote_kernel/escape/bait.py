@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from .listeners import Listeners
 from .shared_memory import SharedMemory
@@ -103,7 +103,7 @@ class Bait:
     def __init__(self) -> None:
         self.leaks = Leaks()
         self.marker = f"crm{secrets.token_hex(5)}"
-        self.root = Path(tempfile.mkdtemp(prefix="crm-escape-", dir="/var/tmp"))  # noqa: S108
+        self.root = Path(tempfile.mkdtemp(prefix="crm-escape-", dir="/var/tmp"))
         self.root.chmod(0o755)
         self.home = self.root / "home"
         self.folder = self.home / "course"
@@ -115,15 +115,14 @@ class Bait:
         self.listeners = Listeners(self.root)
         self.shared = SharedMemory(self.leaks.plant("shm").encode())
         self._bystander_log = self.root / "bystander.log"
+        self._read_of_log = 0
         self.bystander = self._start_bystander()
         self.environment = self._environment()
         self.targets = self._targets()
         self._before = self._snapshot()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Take everything away again."""
         self.listeners.close()
         self.shared.close()
         self._stop_bystander()
@@ -134,7 +133,9 @@ class Bait:
     def touched(self) -> list[str]:
         """Return what has been changed since it was planted, and put it back as it was."""
         now, before = self._snapshot(), self._before
-        changed = sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
+        changed = sorted(
+            path for path in now.keys() | before.keys() if now.get(path) != before.get(path)
+        )
         for path in changed:
             _restore(Path(path), before.get(path))
         if changed:
@@ -153,17 +154,17 @@ class Bait:
 
     def disturbances(self) -> list[str]:
         """Return what was done to the bystander since the last call; replaces a dead one."""
-        found = [f"the bystander got {name}" for name in self._bystander_log.read_text().split()]
-        state = _state(self.bystander.pid)
-        if state in "Tt":
-            self.bystander.send_signal(signal.SIGCONT)
-            found.append("the bystander was stopped")
+        log = self._bystander_log.read_text()
+        found = [f"the bystander got {name}" for name in log[self._read_of_log :].split()]
+        self._read_of_log = len(log)
         if self.bystander.poll() is not None:
             found.append("the bystander was killed")
             self._stop_bystander()
             self.bystander = self._start_bystander()
             self.targets["bystander"] = self.bystander.pid
-        self._bystander_log.write_text("")
+        elif _state(self.bystander.pid) in "Tt":
+            self.bystander.send_signal(signal.SIGCONT)
+            found.append("the bystander was stopped")
         return found
 
     def _write(self, path: Path, name: str, text: str = "{}\n", mode: int = 0o644) -> None:
@@ -268,7 +269,12 @@ class Bait:
             self.bystander.kill()
 
     def _snapshot(self) -> dict[str, object]:
-        trees = [self.folder, self.other, self.home / ".ssh", self.home / ".ipython/profile_default/startup"]
+        trees = [
+            self.folder,
+            self.other,
+            self.home / ".ssh",
+            self.home / ".ipython/profile_default/startup",
+        ]
         single = [self.home / name for name in ("private.txt", ".bashrc", "rootonly.txt")]
         paths = [path for tree in trees for path in (tree, *tree.rglob("*"))]
         paths += [*single, *self._loose, self.runtime / "jpserver-1.json"]

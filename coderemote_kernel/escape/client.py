@@ -12,10 +12,12 @@ import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
+from .processes import is_there
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_client.blocking import BlockingKernelClient
+    from jupyter_client.blocking.client import BlockingKernelClient
 
     from .attack import Request
     from .bait import Bait
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Client", "Message"]
 
 _DELIMITER = b"<IDS|MSG>"
+_START_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -84,7 +87,7 @@ class Answer:
         return str(content.get("ename", "")) if content.get("status") == "error" else ""
 
 
-class _OneSpec(KernelSpecManager):  # type: ignore[misc]  # traitlets' bases are Any to mypy
+class _OneSpec(KernelSpecManager):
     """Gives the one kernelspec it was made with, whatever is installed."""
 
     argv: Sequence[str] = ()
@@ -121,22 +124,33 @@ class Client:
         self._manager.session.key = bait.leaks.plant("key").encode()
         self._manager.start_kernel(env=bait.environment, cwd=str(bait.folder))
         self._connect()
+        self.greet(_START_PATIENCE_S)
 
     @property
     def pid(self) -> int:
         """The process of the kernel: the relay."""
-        return int(self._manager.provisioner.pid or 0)
+        return int(getattr(self._manager.provisioner, "pid", None) or 0)
 
     @property
     def ports(self) -> dict[str, int]:
         """The kernel's own ports."""
         info = self._manager.get_connection_info()
-        return {name: int(port) for name, port in info.items() if name.endswith("_port")}
+        return {name: port for name, port in info.items() if isinstance(port, int)}
 
     @property
     def connection_file(self) -> str:
         """Path of the file with the key in it."""
         return str(self._manager.connection_file)
+
+    def greet(self, patience_s: float) -> None:
+        """Wait until the kernel answers and what it publishes arrives.
+
+        A subscription takes a moment, and what is published before it is lost.
+        """
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until:
+            if self.ask("kernel_info_request", {}, 0.5).complete:
+                return
 
     def execute(self, code: str, patience_s: float, **options: Any) -> Answer:  # noqa: ANN401
         """Run a cell and wait for its reply and for idle."""
@@ -160,7 +174,8 @@ class Client:
         until = time.monotonic() + patience_s
         seen = len(self.received)
         while not answer.complete and time.monotonic() < until:
-            self._poll(0.25)
+            if not self._poll(0.25) and not is_there(self.pid):
+                break
             for message in self.received[seen:]:
                 _note(message, answer)
             seen = len(self.received)
@@ -198,6 +213,7 @@ class Client:
         self._client.stop_channels()
         self._manager.restart_kernel(now=False)
         self._connect()
+        self.greet(_START_PATIENCE_S)
 
     def close(self, *, now: bool = False) -> None:
         """Shut the kernel down; `now` means SIGKILL. Does nothing the second time."""
@@ -224,7 +240,7 @@ class Client:
             self._poller.register(sock, zmq.POLLIN)
 
     def _poll(self, patience_s: float) -> bool:
-        ready = self._poller.poll(patience_s * 1000)
+        ready = self._poller.poll(int(patience_s * 1000))
         for sock, _ in ready:
             with contextlib.suppress(zmq.Again):
                 while True:

@@ -4,7 +4,8 @@ Never imported: the runner sends this file's text, after setting ``T`` (where th
 ports, process ids, no secret) and ``ID`` (the attack's name).
 """
 
-# ruff: noqa: a cell, not a module: its names come from the runner and are used by the attacks
+# A cell, not a module: names come from the runner, and what is imported here the attacks use.
+# ruff: noqa
 # mypy: ignore-errors
 
 import base64

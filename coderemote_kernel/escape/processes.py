@@ -98,7 +98,7 @@ def with_marker(marker: str) -> list[int]:
 
 def _namespace(pid: int | str, kind: str) -> str:
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
+        return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
     return ""
 
 
@@ -128,7 +128,9 @@ def strangers(relay: int, *, namespaces: bool) -> list[str]:
 
 
 def _powers(pid: int) -> list[str]:
-    status = dict(line.split(":\t", 1) for line in _text(pid, "status").splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in _text(pid, "status").splitlines() if ":\t" in line
+    )
     found = [
         f"a jailed process has {name} {status[name]}"
         for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")
@@ -157,7 +159,7 @@ def _handles(pid: int) -> list[str]:
     with contextlib.suppress(OSError):
         for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - read at every attack
             with contextlib.suppress(OSError):
-                target = os.readlink(f"/proc/{pid}/fd/{number}")
+                target = str(Path(f"/proc/{pid}/fd/{number}").readlink())
                 found += [f"a jailed process holds {h}" for h in _HANDLES if target.startswith(h)]
     return found
 

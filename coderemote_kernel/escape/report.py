@@ -83,12 +83,14 @@ def as_json(results: Sequence[Result], tier: Tier, *, stock: bool) -> str:
     ]
     kernel = "python3" if stock else "coderemote"
     passed = not wrong or stock
-    return json.dumps({"kernel": kernel, "tier": tier, "passed": passed, "attacks": attacks}, indent=2)
+    return json.dumps(
+        {"kernel": kernel, "tier": tier, "passed": passed, "attacks": attacks}, indent=2
+    )
 
 
 def expectations() -> str:
     """Return, a line an attack, in which tiers it is expected to be held off."""
-    from .catalogue import ATTACKS  # noqa: PLC0415 - results are reported without it
+    from .catalogue import ATTACKS
 
     lines = []
     for attack in ATTACKS:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from .attack import Attack, Category, Outcome, Profile
 from .bait import Bait
@@ -16,7 +15,7 @@ from .session import Kernel, Result, Session
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["chosen", "run"]
+__all__ = ["Arena", "chosen", "in_order", "run"]
 
 
 def chosen(
@@ -33,6 +32,12 @@ def chosen(
     ]
 
 
+def in_order(attacks: Sequence[Attack]) -> list[Attack]:
+    """Return attacks so that those of one profile, which share a kernel, are together."""
+    order = list(Profile)
+    return sorted(attacks, key=lambda attack: order.index(attack.profile))
+
+
 def run(attacks: Sequence[Attack], kernel: Kernel) -> Iterator[Result]:
     """Run attacks and yield how each ended, in the order of their profiles.
 
@@ -41,40 +46,62 @@ def run(attacks: Sequence[Attack], kernel: Kernel) -> Iterator[Result]:
     RuntimeError
         The kernel does not start.
     """
-    order = list(Profile)
-    ordered = sorted(attacks, key=lambda attack: order.index(attack.profile))
-    with Bait() as bait:
-        machine = Machine(bait.marker)
-        for profile, group in groupby(ordered, key=lambda attack: attack.profile):
-            if profile is Profile.ENDING:
-                yield from (run_ending(attack, kernel, bait, machine) for attack in group)
-            else:
-                yield from _in_one_kernel(list(group), kernel, profile, bait, machine)
+    with Arena(kernel) as arena:
+        for attack in in_order(attacks):
+            yield arena.run(attack)
 
 
-def _in_one_kernel(
-    attacks: list[Attack], kernel: Kernel, profile: Profile, bait: Bait, machine: Machine
-) -> Iterator[Result]:
-    session: Session | None = None
-    blind = False
-    try:
-        for attack in attacks:
-            if session is None:
-                session = Session(kernel, profile, bait, machine)
-            if attack is _first_on_the_wall(attacks) and not kernel.stock:
-                blind = not session.proves(CONTROL, "by hand")
-            result = session.run(attack)
-            if blind and attack.category is Category.FORGERY and result.outcome is Outcome.HELD:
-                result.outcome = Outcome.DUD
-                result.findings.append("an honest message by hand did not arrive either")
-            if result.outcome is Outcome.DEAD:
-                session.close()
-                session = None
-            yield result
-    finally:
-        if session is not None:
-            session.close()
+class Arena:
+    """Bait, a kernel to attack, and a new one whenever the last has died or another is needed."""
 
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._bait = Bait()
+        self._machine = Machine(self._bait.marker)
+        self._session: Session | None = None
+        self._sighted: bool | None = None
 
-def _first_on_the_wall(attacks: list[Attack]) -> Attack | None:
-    return next((attack for attack in attacks if attack.category is Category.FORGERY), None)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+        self._bait.close()
+
+    def run(self, attack: Attack) -> Result:
+        """Run one attack and judge it.
+
+        Raises
+        ------
+        RuntimeError
+            The kernel does not start.
+        """
+        if attack.profile is Profile.ENDING:
+            self._leave()
+            return run_ending(attack, self.kernel, self._bait, self._machine)
+        session = self._enter(attack.profile)
+        if attack.category is Category.FORGERY and not self.kernel.stock and self._sighted is None:
+            self._sighted = session.proves(CONTROL, "by hand")
+        result = session.run(attack)
+        if (
+            attack.category is Category.FORGERY
+            and self._sighted is False
+            and result.outcome is Outcome.HELD
+        ):
+            result.outcome = Outcome.DUD
+            result.findings.append("an honest message by hand did not arrive either")
+        if result.outcome is Outcome.DEAD:
+            self._leave()
+        return result
+
+    def _enter(self, profile: Profile) -> Session:
+        if self._session is not None and self._session.profile is not profile:
+            self._leave()
+        if self._session is None:
+            self._session = Session(self.kernel, profile, self._bait, self._machine)
+        return self._session
+
+    def _leave(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "Result", "Session", "cell_of"]
 
 _MIB = 1024 * 1024
-_START_PATIENCE_S = 60.0
 _ALIVE_PATIENCE_S = 20.0
 _INSIDE = Path(__file__).with_name("inside.py")
 # What an attack's own mistakes look like.
@@ -91,7 +90,7 @@ class Session:
         self.pid = self.client.pid
         self.tier = ""
         self._ledger = Ledger(self.client.asked)
-        if not self.alive(_START_PATIENCE_S):
+        if not self.alive(_ALIVE_PATIENCE_S):
             self.client.close(now=True)
             msg = f"the kernel did not start: {' '.join(kernel.argv(profile))}"
             raise RuntimeError(msg)

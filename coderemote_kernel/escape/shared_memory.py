@@ -1,4 +1,4 @@
-"""A System V shared memory segment with a secret in it: a door that only an IPC namespace closes."""
+"""A System V shared memory segment with a secret in it: only an IPC namespace closes this door."""
 
 from __future__ import annotations
 

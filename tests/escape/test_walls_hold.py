@@ -1,0 +1,24 @@
+"""Every attack, on the kernel as it ships: none gets out, and the kernel lives."""
+
+from __future__ import annotations
+
+import pytest
+
+from coderemote_kernel.escape.attack import Outcome, Tier
+from coderemote_kernel.escape.catalogue import ATTACKS
+from coderemote_kernel.escape.runner import Arena, in_order
+from coderemote_kernel.escape.session import Kernel
+
+pytestmark = [pytest.mark.escape, pytest.mark.sandbox, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def arena():
+    with Arena(Kernel(tier=Tier.FULL)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("attack", in_order(ATTACKS), ids=lambda attack: attack.id)
+def test_the_attack_is_held_off(arena, attack):
+    result = arena.run(attack)
+    assert result.outcome is Outcome.HELD, result.findings or result.error
