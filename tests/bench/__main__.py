@@ -4,10 +4,12 @@ Run from the top of the repository: `python -m tests.bench`, or with `--quick` f
 `--only start,output` for some parts, `--profile` to see what a start is made of.
 """
 
+# ruff: noqa: T201 - a command-line tool prints
+
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import sys
 import tempfile
@@ -46,7 +48,7 @@ def main() -> int:
     """Measure, print, and write the page."""
     options = _options()
     if options.profile:
-        from . import importtime  # noqa: PLC0415 - an extra, not part of a report
+        from . import importtime
 
         importtime.show()
         return 0
@@ -55,7 +57,7 @@ def main() -> int:
         print(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
         return 2
     facts = report.machine_facts()
-    facts["date"] = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}"
+    facts["date"] = f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}"
     facts["command"] = " ".join(["python -m tests.bench", *sys.argv[1:]])
     stored = json.loads(STORE.read_text()) if STORE.exists() else {}
     missed = False
@@ -94,7 +96,10 @@ def _write(stored: dict[str, dict[str, dict[str, object]]]) -> None:
     STORE.parent.mkdir(exist_ok=True)
     STORE.write_text(json.dumps(stored, indent=1))
     found = [
-        (Section.from_json(stored[part]["section"]), {k: str(v) for k, v in stored[part]["facts"].items()})
+        (
+            Section.from_json(stored[part]["section"]),
+            {k: str(v) for k, v in stored[part]["facts"].items()},
+        )
         for part in PARTS
         if part in stored
     ]

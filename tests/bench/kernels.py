@@ -101,7 +101,7 @@ class Kernel:
         self.log = Path(fname).with_suffix(".log")
         with self.log.open("wb") as log:
             self.started_at = time.perf_counter()
-            self.process = subprocess.Popen(  # noqa: S603 - the command is a kernelspec's
+            self.process = subprocess.Popen(
                 command(name, fname),
                 cwd=folder,
                 env=_environment(home),
@@ -203,7 +203,8 @@ class Kernel:
         """Run a cell that has to succeed."""
         content = self.run(code, timeout_s)
         if content["status"] != "ok":
-            msg = f"{self.name}: {code[:60]!r} failed: {content.get('ename')}: {content.get('evalue')}"
+            reason = f"{content.get('ename')}: {content.get('evalue')}"
+            msg = f"{self.name}: {code[:60]!r} failed: {reason}"
             raise BenchError(msg)
 
     def settle(self) -> None:

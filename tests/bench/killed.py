@@ -54,8 +54,8 @@ def measure(bench: Bench) -> Section:
                 must="≤ 1 s",
             )
         ],
-        how=f"{runs} runs; the jail holds {CLINGERS} double-forked processes in sessions of their own "
-        "that ignore every signal; the time is until no process runs in the jail's pid namespaces, "
+        how=f"{runs} runs; the jail holds {CLINGERS} double-forked processes in sessions of their "
+        "own that ignore every signal; the time is until no process runs in the jail's pid namespaces, "
         "nor any that was below the relay",
     )
 

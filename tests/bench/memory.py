@@ -35,9 +35,7 @@ def measure(bench: Bench) -> Section:
         "Memory",
         [
             compare("memory, fresh", fresh[STOCK], fresh[OURS], unit="MiB", must=1.5, aim=1.2),
-            compare(
-                "memory, numpy + pandas + matplotlib", loaded[STOCK], loaded[OURS], unit="MiB"
-            ),
+            compare("memory, numpy + pandas + matplotlib", loaded[STOCK], loaded[OURS], unit="MiB"),
         ],
         how=f"{pairs} interleaved pairs; proportional set size of the whole process tree "
         f"({count[STOCK]} process for stock, {count[OURS]} for ours), after the first reply",

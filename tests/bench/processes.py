@@ -105,7 +105,9 @@ def usage(pid: int) -> Usage:
 
 def end(pid: int) -> None:
     """Kill a process and everything below it, by number, and wait until nothing runs."""
-    doomed = {process: start_time(process) for process in {pid, *descendants(pid)} if _exists(process)}
+    doomed = {
+        process: start_time(process) for process in {pid, *descendants(pid)} if _exists(process)
+    }
     for process in doomed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)

@@ -58,7 +58,16 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         verdict = f"**{row.verdict}**" if row.verdict == "missed" else row.verdict
-        cells = (row.what, row.must, row.aim, row.stock, row.ours, row.measured, row.minima, verdict)
+        cells = (
+            row.what,
+            row.must,
+            row.aim,
+            row.stock,
+            row.ours,
+            row.measured,
+            row.minima,
+            verdict,
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -78,7 +87,9 @@ def page(sections: Sequence[tuple[Section, dict[str, str]]]) -> str:
         parts += ["## Also measured\n", table(told) + "\n"]
     parts.append("## How\n")
     for section, facts in sections:
-        parts.append(f"- **{section.name}** ({facts['date']}, `{facts['command']}`): {section.how}.")
+        parts.append(
+            f"- **{section.name}** ({facts['date']}, `{facts['command']}`): {section.how}."
+        )
         parts += [f"  {note}" for note in section.notes]
     parts.append("\n## Machine\n")
     for key, value in sections[-1][1].items():

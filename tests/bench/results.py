@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TIMES = "\u00d7"  # the sign, not the letter
+
 Verdict = Literal["aim reached", "reached", "missed", "—"]
 
 
@@ -76,13 +78,13 @@ def compare(
     ratio = our_median / stock_median
     return Row(
         what=what,
-        measured=f"{ratio:.2f}×",
+        measured=f"{ratio:.2f}{TIMES}",
         verdict=judge(ratio, must, aim),
         stock=f"{stock_median:.3g} {unit}" if stock_median < 1000 else f"{stock_median:.0f} {unit}",
         ours=f"{our_median:.3g} {unit}" if our_median < 1000 else f"{our_median:.0f} {unit}",
-        minima=f"{min(ours) / min(stock):.2f}×",
-        must="" if must is None else f"≤ {must:g}×",
-        aim="" if aim is None else f"≤ {aim:g}×",
+        minima=f"{min(ours) / min(stock):.2f}{TIMES}",
+        must="" if must is None else f"≤ {must:g}{TIMES}",
+        aim="" if aim is None else f"≤ {aim:g}{TIMES}",
     )
 
 

@@ -24,7 +24,8 @@ DISPLAY_RAW = (
     f"for i in range({DISPLAYS}): display({{'text/plain': str(i)}}, raw=True)"
 )
 DISPLAY_OBJECTS = (
-    f"from IPython.display import display, HTML\nfor i in range({DISPLAYS}): display(HTML(f'<b>{{i}}</b>'))"
+    "from IPython.display import display, HTML\n"
+    f"for i in range({DISPLAYS}): display(HTML(f'<b>{{i}}</b>'))"
 )
 
 
@@ -105,7 +106,9 @@ def _loud_cell(kernel: Kernel, code: str) -> float:
     received = list(kernel.outputs(msg_id))
     content = kernel.reply(msg_id)
     took_ms = (time.perf_counter() - started) * 1000
-    text_bytes = sum(len(message.content["text"]) for message in received if message.kind == "stream")
+    text_bytes = sum(
+        len(message.content["text"]) for message in received if message.kind == "stream"
+    )
     displays = sum(message.kind == "display_data" for message in received)
     complete = text_bytes == PRINT_BYTES if "print(" in code else displays == DISPLAYS
     if content["status"] != "ok" or not complete:

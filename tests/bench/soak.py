@@ -109,7 +109,11 @@ def measure_restarts(bench: Bench) -> Section:
     finally:
         manager.shutdown_kernel(now=True)
     # other work on the machine comes and goes: a leak would show as one or more for each restart
-    grown = {key: (before[key], after[key]) for key in before if after[key] - before[key] > restarts // 10}
+    grown = {
+        key: (before[key], after[key])
+        for key in before
+        if after[key] - before[key] > restarts // 10
+    }
     measured = ", ".join(f"{key} {before[key]} → {after[key]}" for key in before)
     row = Row(
         f"{restarts} kernel restarts in a row",
@@ -118,8 +122,8 @@ def measure_restarts(bench: Bench) -> Section:
         must="nothing left behind",
     )
     how = (
-        "restarts through jupyter_client's KernelManager, each answered by a cell; every restart is a "
-        "new relay, so what is counted is the whole machine's: processes, mounts, control groups, "
+        "restarts through jupyter_client's KernelManager, each answered by a cell; every restart is "
+        "a new relay, so what is counted is the whole machine's: processes, mounts, control groups, "
         "entries in the temporary folder, and descriptors of the managing process"
     )
     return Section("Soak: restarts", [row], how)
@@ -144,6 +148,6 @@ def _left_on_the_machine() -> dict[str, int]:
         "processes": len(processes.parents()),
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
         "control groups": sum(1 for _ in Path("/sys/fs/cgroup").rglob("cgroup.procs")),
-        "temporary entries": sum(1 for _ in Path("/tmp").iterdir()),  # noqa: S108 - only counted
+        "temporary entries": sum(1 for _ in Path("/tmp").iterdir()),
         "own descriptors": processes.usage(os.getpid()).fds,
     }

@@ -65,7 +65,7 @@ class Server:
             "JUPYTER_CONFIG_DIR": str(home / "config"),
         }
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_server", *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -115,7 +115,7 @@ class Server:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"token {self._token}"}
 
-    async def _request(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - tornado's own
+    async def _request(self, path: str, **options: Any) -> bytes:
         url = f"http://{self._address}/{path}"
         reply = await AsyncHTTPClient().fetch(url, headers=self._headers, **options)
         return bytes(reply.body)
@@ -226,7 +226,7 @@ async def _measure(bench: Bench) -> Section:
                 aim=0.3,
             )
         ],
-        how=f"{blocks * BLOCK_CELLS} cells each, in blocks of {BLOCK_CELLS} that take turns; stock is "
-        "a stock kernel on a Jupyter Server without our extension, ours our kernel on one with it; "
+        how=f"{blocks * BLOCK_CELLS} cells each, in blocks of {BLOCK_CELLS} that take turns; stock "
+        "is a stock kernel on a Jupyter Server without our extension, ours our kernel on one with it; "
         f"until reply and `idle` have come; protocol `{PROTOCOL}`",
     )

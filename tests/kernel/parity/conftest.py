@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from pathlib import Path
+from contextlib import contextmanager
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     Message = dict[str, Any]
     Predicate = Callable[[Message], object]
@@ -195,19 +197,31 @@ def kernel_name(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(scope="session")
-def shared_notebook(
-    kernel_name: str, kernelspecs: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Notebook]:
-    """A kernel for all tests that leave it as they found it, but for variables."""
-    folder = tmp_path_factory.mktemp("shared")
-    manager = start(kernel_name, folder)
+@contextmanager
+def started(name: str, folder: Path) -> Iterator[Notebook]:
+    """Start a kernel, and end it whatever happens."""
+    manager = start(name, folder)
     try:
         notebook = Notebook(manager)
         yield notebook
         notebook.close()
     finally:
         manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="session")
+def start_notebook() -> Callable[[str, Path], AbstractContextManager[Notebook]]:
+    """Give modules that want a kernel for themselves the means; they cannot import this file."""
+    return started
+
+
+@pytest.fixture(scope="session")
+def shared_notebook(
+    kernel_name: str, kernelspecs: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Notebook]:
+    """A kernel for all tests that leave it as they found it, but for variables."""
+    with started(kernel_name, tmp_path_factory.mktemp("shared")) as notebook:
+        yield notebook
 
 
 @pytest.fixture

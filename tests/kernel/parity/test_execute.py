@@ -7,12 +7,12 @@ import pytest
 pytestmark = pytest.mark.sandbox
 
 
-def test_a_cell_has_a_value_and_a_number(notebook):
-    first = notebook.ok("6 * 7")
+def test_a_cell_has_a_value_and_a_number(own_notebook):
+    first = own_notebook.ok("6 * 7")
     assert first.result == "42"
     assert [output["msg_type"] for output in first.outputs] == ["execute_input", "execute_result"]
-    assert notebook.ok("_").result == "42"
-    assert notebook.ok("1").reply["execution_count"] == first.reply["execution_count"] + 2
+    assert own_notebook.ok("_").result == "42"
+    assert own_notebook.ok("1").reply["execution_count"] == first.reply["execution_count"] + 2
 
 
 def test_variables_live_on_from_cell_to_cell(notebook):
@@ -60,7 +60,7 @@ def test_a_syntax_error_is_told_as_one(notebook):
 
 def test_an_error_aborts_the_cells_that_wait_behind_it(notebook):
     sent = [notebook.execute(code) for code in ("import time; time.sleep(0.3); 1/0", "'a'", "'b'")]
-    statuses = [notebook.reply(msg_id)["content"]["status"] for msg_id in sent]
+    statuses = [notebook.finish(msg_id).reply["status"] for msg_id in sent]
     assert statuses == ["error", "aborted", "aborted"]
     assert notebook.ok("'after'").result == "'after'"
 
@@ -70,7 +70,7 @@ def test_an_error_aborts_nothing_when_asked_not_to(notebook):
         notebook.execute("import time; time.sleep(0.3); 1/0", stop_on_error=False),
         notebook.execute("'goes on'"),
     ]
-    statuses = [notebook.reply(msg_id)["content"]["status"] for msg_id in sent]
+    statuses = [notebook.finish(msg_id).reply["status"] for msg_id in sent]
     assert statuses == ["error", "ok"]
 
 
@@ -171,7 +171,9 @@ def test_a_data_frame_is_shown_as_a_table(notebook):
 
 
 def test_a_cell_may_await(notebook):
-    code = "import asyncio\nasync def answer():\n  await asyncio.sleep(0)\n  return 42\nawait answer()"
+    code = (
+        "import asyncio\nasync def answer():\n  await asyncio.sleep(0)\n  return 42\nawait answer()"
+    )
     assert notebook.ok(code).result == "42"
     notebook.ok("background = asyncio.create_task(answer())")
     assert notebook.ok("await background").result == "42"

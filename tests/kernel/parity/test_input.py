@@ -58,5 +58,3 @@ def test_a_failure_can_be_looked_at_afterwards(notebook):
 def test_an_answer_nobody_asked_for_is_ignored(notebook):
     notebook.client.input("unasked")
     assert notebook.ok("'alive'").result == "'alive'"
-
-

@@ -1,5 +1,7 @@
 """The conformance suite that kernels are held to, with every sample it knows filled in."""
 
+# ruff: noqa: RUF012 - the suite reads its samples from class attributes
+
 from __future__ import annotations
 
 import jupyter_kernel_test
@@ -20,7 +22,12 @@ class TestConformance(jupyter_kernel_test.KernelTests):
         {"text": "import itertools; itertools.accum", "matches": {"accumulate"}},
         {"text": "'abc'.isasc", "matches": {"isascii"}},
     ]
-    complete_code_samples = ["1", "print('hello, world')", "def f(x):\n  return x*2\n\n\n", "f'{1}'"]
+    complete_code_samples = [
+        "1",
+        "print('hello, world')",
+        "def f(x):\n  return x*2\n\n\n",
+        "f'{1}'",
+    ]
     incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2", "for i in [1]:", "(1,"]
     invalid_code_samples = ["import = 7q", "1 +* 2", "1 = 2"]
     code_page_something = "zip?"
@@ -65,6 +72,6 @@ class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
 
 
 def _is_sample(name: str) -> bool:
-    return name.startswith(("code_", "supported_", "language_", "file_")) or name.endswith("_samples")
-
-
+    return name.startswith(("code_", "supported_", "language_", "file_")) or name.endswith(
+        "_samples"
+    )
