@@ -37,6 +37,8 @@ SIZE_LIMIT = 8 * 1024 * 1024
 # cannot hold enough of either to matter; a larger one has to show its nesting first.
 _SMALL = 64 * 1024
 _SMALL_TAGS = 4_000
+# About half a second of cleaning.
+_TAG_LIMIT = 300_000
 
 _CAMEL = {
     name.lower(): name
@@ -56,7 +58,7 @@ _DROPPED_WITH_CONTENT = frozenset(
 _STYLE_ELEMENT = re.compile(r"(<style[^<>]*+>)([^<]*+)</style>")
 _ID = re.compile(r'\sid="([^"<>]*+)"')
 _TAG = re.compile(r"<[^<>]*+>")
-_VISIBLE = re.compile(r"<(?:img|svg|hr|audio|video|meter|progress)[\s>]")
+_VISIBLE = re.compile(r"<(?:img|audio|video|source)\s[^<>]*?src=|<(?:svg|hr|meter|progress)[\s>]")
 _SVG = re.compile(r"<svg[\s>].*</svg>", re.DOTALL)
 
 
@@ -90,9 +92,10 @@ def _cleaner() -> nh3.Cleaner:
 
 
 def _affordable(text: str) -> bool:
-    if len(text) > SIZE_LIMIT:
+    tags = text.count("<")
+    if len(text) > SIZE_LIMIT or tags > _TAG_LIMIT:
         return False
-    return (len(text) <= _SMALL and text.count("<") <= _SMALL_TAGS) or nesting_is_shallow(text)
+    return (len(text) <= _SMALL and tags <= _SMALL_TAGS) or nesting_is_shallow(text)
 
 
 def _without_reaching_styles(html: str) -> str:

@@ -53,11 +53,13 @@ _ATTRIBUTE = re.compile(
     r"""\s++([A-Za-z_][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([\w\#%.,-]++)))?+""", re.ASCII
 )
 _COMMENT = re.compile(r"<!--(?!>)[^<>\-!]*+(?:-(?![->])[^<>\-!]*+)*+-->")
-_PROLOGUE = re.compile(
+_BEFORE_ROOT = re.compile(
     r"""\s*+(?:<\?xml(?:\s++(?:version|encoding|standalone)=(?:"[\w.-]*+"|'[\w.-]*+'))*+\s*+\?>)?+\s*+"""
-    r"""(?:<!DOCTYPE\s++svg(?:\s++PUBLIC\s++"[\w/ .-]*+"\s++"https?://www\.w3\.org/[\w/.-]*+")?+\s*+>)?+""",
+    r"""(?:<!DOCTYPE\s++svg(?:\s++PUBLIC\s++"[\w/ .-]*+"\s++"https?://www\.w3\.org/[\w/.-]*+")?+\s*+>)?+"""
+    rf"""(?:\s*+{_COMMENT.pattern})*+\s*+""",
     re.ASCII,
 )
+_ROOT = re.compile(r"<svg[\s>]", re.ASCII)
 _RAW_TEXT = re.compile(r"[^<&]*+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"url\(\s*+[\"']?+#([\w.-]++)", re.ASCII | re.IGNORECASE)
@@ -71,13 +73,10 @@ def reason_html_is_active(html: str) -> str | None:
 
 def reason_svg_is_active(svg: str) -> str | None:
     """Return why `svg` is not provably inert as XML and as HTML, or None where it is."""
-    prologue = _PROLOGUE.match(svg)
-    start = prologue.end() if prologue else 0
-    body = svg[start:].lstrip()
-    while body.startswith("<!--") and (comment := _COMMENT.match(body)):
-        body = body[comment.end() :].lstrip()
+    root = _BEFORE_ROOT.match(svg)
+    start = root.end() if root else 0
     # Exactly: XML knows no <SVG>, and what stands before the root could make the rest text.
-    if not re.match(r"<svg[\s>]", body):
+    if not _ROOT.match(svg, start):
         return why.MALFORMED
     proof = _Proof(svg)
     proof.as_xml = True
@@ -96,7 +95,8 @@ def attribute_is_inert(element: str, name: str, value: str) -> bool:
 
 def nesting_is_shallow(html: str) -> bool:
     """Tell whether `html` is complete, balanced tags of bounded depth; says nothing on their kind."""
-    position, stack = 0, []
+    stack: list[str] = []
+    position = 0
     while (start := html.find("<", position)) >= 0:
         match = _TAG.match(html, start) or _COMMENT.match(html, start)
         if match is None:
@@ -135,7 +135,7 @@ class _Proof:
         self.referring: list[tuple[str, ...]] = []
         self.sheets: list[str] = []
         self.text: list[str] = []
-        self.known: set[str] = set()
+        self.known: dict[str, tuple[str, str, str]] = {}  # tags that are the same each time
 
     def run(self, start: int) -> str | None:
         if _CONTROL.search(self.html):
@@ -165,8 +165,9 @@ class _Proof:
                     raise _Active(self._reason_for_tag(name, why.MALFORMED))
                 if stack.pop()[1] == "svg":
                     self.svg_depth -= 1
-            elif not attributes and not slash and name in known:
-                stack.append((name, name, ""))
+                    known.clear()
+            elif (again := known.get(match[0])) is not None:
+                stack.append(again)
             else:
                 position = self._open(match, position)
             if len(stack) > _DEPTH_LIMIT:
@@ -199,6 +200,7 @@ class _Proof:
         lower = name.lower()
         in_svg = self.svg_depth > 0
         self._check_element(name, lower, in_svg=in_svg)
+        before = len(self.referring)
         identity = self._check_attributes(lower, attributes, in_svg=in_svg or lower == "svg")
         if lower in VOID_ELEMENTS and not in_svg:
             if self.as_xml:
@@ -211,12 +213,13 @@ class _Proof:
             return position
         if lower in ("style", "title"):
             return self._raw_text(name, lower, position)
-        if not attributes and not in_svg and name == lower and lower != "svg":
-            self.known.add(name)
+        entry = (name, lower, identity)
         if lower == "svg":
             self.svg_depth += 1
             self.known.clear()
-        self.open.append((name, lower, identity))
+        elif not identity and len(self.referring) == before:
+            self.known[match[0]] = entry
+        self.open.append(entry)
         return position
 
     def _check_element(self, name: str, lower: str, *, in_svg: bool) -> None:

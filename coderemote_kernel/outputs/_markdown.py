@@ -32,13 +32,13 @@ _DEFINITION = re.compile(
 _IMAGE = re.compile(
     r"!\[[\w\s.,:;()/-]*+\]\(data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]*+=*+\)", re.ASCII
 )
-_BARE_TAG = re.compile(
-    r"</?(?:b|blockquote|br|center|code|dd|del|details|div|dl|dt|em|h[1-6]|hr|i|ins|kbd|li|mark|ol|p|pre|s|small"
-    r"|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul)\s*+/?>",
-    re.IGNORECASE,
+# Up to the first "<" that could open anything but a bare tag or an address in angle brackets.
+_PLAIN = re.compile(
+    r"(?:[^<]++|<(?![A-Za-z/!?])|</?(?:b|blockquote|br|center|code|dd|del|details|div|dl|dt|em|h[1-6]|hr|i|ins"
+    r"|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul)[ ]?+/?>"
+    r"|<(?:https?://|mailto:)[a-z0-9_./?\#=%+~:,&@-]*+>)*+",
+    re.IGNORECASE | re.ASCII,
 )
-_AUTOLINK = re.compile(r"<(?:https?://|mailto:)[\w./?\#=%+~:,&@-]*+>", re.ASCII)
-_TAG = re.compile(r"<[A-Za-z/!?]")
 _FENCE = re.compile(r"`{3,}+([^\n`]*+)(`?)|~{3,}+([^\n]*+)()")
 _INFO = re.compile(r"[\w+\#.{}=,\s-]*+", re.ASCII)
 
@@ -50,10 +50,10 @@ def reason_markdown_is_active(text: str) -> str | None:
     if _CONTROL.search(text):
         return why.BAD_TEXT
     if "<" in text:
-        # A space in place of each, so that what was apart does not become a tag.
-        rest = _AUTOLINK.sub(" ", _BARE_TAG.sub(" ", text))
-        if _TAG.search(rest):
-            return why.SCRIPT if "<script" in rest.lower() else why.HTML_IN_MARKDOWN
+        plain = _PLAIN.match(text)
+        end = plain.end() if plain else 0
+        if end < len(text):
+            return why.SCRIPT if text[end : end + 7].lower() == "<script" else why.HTML_IN_MARKDOWN
     if not _all_match(text, "![", _IMAGE):
         return why.IMAGE_IN_MARKDOWN
     without_images = _IMAGE.sub(" ", text) if "![" in text else text
