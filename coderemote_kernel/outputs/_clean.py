@@ -148,5 +148,7 @@ def clean_inline(html: str) -> str:
     if len(html) > _SMALL or html.count("<") > _SMALL_TAGS:
         return nh3.clean_text(html[:_SMALL])
     tags = {"b", "br", "code", "em", "i", "kbd", "small", "span", "strong", "sub", "sup", "u"}
-    cleaned = nh3.clean(html, tags=tags, attributes={}, clean_content_tags=set(_DROPPED_WITH_CONTENT))
+    cleaned = nh3.clean(
+        html, tags=tags, attributes={}, clean_content_tags=set(_DROPPED_WITH_CONTENT)
+    )
     return defuse_math(cleaned)

@@ -11,7 +11,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["inert_declarations", "inert_rules", "is_inert_sheet", "is_inert_style", "is_inert_value"]
+__all__ = [
+    "inert_declarations",
+    "inert_rules",
+    "is_inert_sheet",
+    "is_inert_style",
+    "is_inert_value",
+]
 
 _PROPERTIES = frozenset(
     """
@@ -44,7 +50,9 @@ _REFERRING = frozenset(
     "clip-path fill marker marker-end marker-mid marker-start mask stroke".split()
 )
 # A negative one pulls the element over what stands beside the output.
-_NOT_NEGATIVE = frozenset("margin margin-bottom margin-left margin-right margin-top text-indent".split())
+_NOT_NEGATIVE = frozenset(
+    "margin margin-bottom margin-left margin-right margin-top text-indent".split()
+)
 _FUNCTIONS = frozenset(
     """
     calc clamp conic-gradient fit-content hsl hsla hwb lab lch linear-gradient max min minmax

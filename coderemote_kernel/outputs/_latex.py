@@ -19,13 +19,15 @@ _NAMES = (
     "|input|include|openin|openout|read|write|immediate|catcode|csname|special|usepackage"
     "|documentclass|directlua|everyjob|everypar|loop|lstinputlisting|verbatiminput|scantokens"
 )
-_ACTIVE = re.compile(rf"\\\s*+(?=(?:{_NAMES})(?![A-Za-z]))|\\begin\s*+\{{\s*+tex-html|\^\^", re.ASCII)
+_ACTIVE = re.compile(
+    rf"\\\s*+(?=(?:{_NAMES})(?![A-Za-z]))|\\begin\s*+\{{\s*+tex-html|\^\^", re.ASCII
+)
 _MACRO = re.compile(rf"\\(\s*+(?:{_NAMES})(?![A-Za-z]))", re.ASCII)
 
 
 def has_active_math(text: str) -> bool:
     """Tell whether `text` holds a macro that links, styles, loads or reads files."""
-    return "\\" in text and _ACTIVE.search(text) is not None
+    return ("\\" in text or "^^" in text) and _ACTIVE.search(text) is not None
 
 
 def defuse_math(text: str) -> str:

@@ -18,16 +18,16 @@ from coderemote_kernel.outputs._latex import has_active_math
 __all__ = ["SIZE_LIMIT", "reason_markdown_is_active"]
 
 SIZE_LIMIT = 8 * 1024 * 1024
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 _TARGET = (
     r"(?:https?://[\w.-]++(?::\d{1,5})?+(?:[/?\#][\w./?\#=%+~:,&-]*+)?+|mailto:[\w.+%@-]++|\#[\w.%-]*+"
     r"|(?:\./)?+\w[\w%-]*+(?:\.[\w%-]++)*+(?:/\w[\w%-]*+(?:\.[\w%-]++)*+)*+)"
 )
 _TITLE = r"(?:[ \t]++(?:\"[\w\s.,:;/-]*+\"|'[\w\s.,:;/-]*+'))?+"
 _LINK = re.compile(rf"\]\([ \t]*+(?:{_TARGET})?+{_TITLE}[ \t]*+\)", re.ASCII)
-# A title may follow on the next line, so no line after a definition may start like one.
+# The address of a definition may follow on the next line, and so may its title after that.
 _DEFINITION = re.compile(
-    rf"\]:(?:\s*+{_TARGET}{_TITLE}[ \t]*+|[ \t]*+[\w ,]*+)(?:$|\n(?![\s>]*+[\"'(]))", re.ASCII
+    rf"\]:(?:\s*+{_TARGET}{_TITLE}[ \t]*+|[ \t]*+\w[\w ,]*+)(?:\Z|\n(?![\s>]*+[\"'(]))|\]:\s*+\Z",
+    re.ASCII,
 )
 _IMAGE = re.compile(
     r"!\[[\w\s.,:;()/-]*+\]\(data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]*+=*+\)", re.ASCII
@@ -47,8 +47,6 @@ def reason_markdown_is_active(text: str) -> str | None:
     """Return why `text` is not provably inert as markdown, or None where it is."""
     if len(text) > SIZE_LIMIT:
         return why.TOO_LARGE
-    if _CONTROL.search(text):
-        return why.BAD_TEXT
     if "<" in text:
         plain = _PLAIN.match(text)
         end = plain.end() if plain else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from coderemote_kernel.outputs import _reasons as why
 from coderemote_kernel.outputs._clean import SIZE_LIMIT, clean_html, clean_svg
 from coderemote_kernel.outputs._html import reason_html_is_active, reason_svg_is_active
@@ -10,6 +12,9 @@ from coderemote_kernel.outputs._markdown import reason_markdown_is_active
 
 __all__ = ["inert_html", "judge_markup"]
 
+# No text needs them, and parsers differ on what to do with them.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+
 
 def judge_markup(mime: str, text: str) -> tuple[str | None, str | None]:
     """Return what may pass of `text`, and why not all of it does.
@@ -17,6 +22,8 @@ def judge_markup(mime: str, text: str) -> tuple[str | None, str | None]:
     Inert text comes back as it is, with no reason; cleaned text with the reason it was cleaned for;
     None with the reason it is held back.
     """
+    if _CONTROL.search(text):
+        return None, why.BAD_TEXT
     if mime == "text/latex":
         return (None, why.MATH) if has_active_math(text) else (text, None)
     if mime == "text/markdown":
@@ -26,7 +33,7 @@ def judge_markup(mime: str, text: str) -> tuple[str | None, str | None]:
     reason = reason_svg_is_active(text) if svg else reason_html_is_active(text)
     if reason is None:
         return text, None
-    if reason == why.BAD_TEXT or len(text) > SIZE_LIMIT:
+    if len(text) > SIZE_LIMIT:
         return None, reason
     return (clean_svg(text) if svg else clean_html(text)), reason
 

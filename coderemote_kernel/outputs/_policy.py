@@ -152,7 +152,11 @@ class OutputPolicy:
     def _judge(self, mime: object, value: object) -> tuple[Any, str | None]:
         """Return what may pass of one value, and why something of it was held back."""
         if mime in _IMAGES:
-            if isinstance(value, str) and value.isascii() and not value.encode().translate(None, _BASE64):
+            if (
+                isinstance(value, str)
+                and value.isascii()
+                and not value.encode().translate(None, _BASE64)
+            ):
                 return value, None
             return None, why.NOT_AN_IMAGE
         if mime in _MARKUP:
@@ -232,14 +236,18 @@ def _fallback(data: dict[str, Any], names: list[str]) -> str:
 
 
 def _notice(held: list[Held]) -> str:
-    shown = [f"{_printable(item.mime)} ({_printable(item.reason)})" for item in held[:_SHOWN_REASONS]]
+    shown = [
+        f"{_printable(item.mime)} ({_printable(item.reason)})" for item in held[:_SHOWN_REASONS]
+    ]
     more = f" and {len(held) - len(shown)} more" if len(held) > len(shown) else ""
     return f"[held back by coderemote: {', '.join(shown)}{more}]"
 
 
 def _printable(text: str) -> str:
     """Return what is plain in a text the worker chose, so that a name cannot dress up the notice."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in " .,/+-_@*:") else "?" for c in text[:100])
+    return "".join(
+        c if c.isascii() and (c.isalnum() or c in " .,/+-_@*:") else "?" for c in text[:100]
+    )
 
 
 def _escape(text: str) -> str:

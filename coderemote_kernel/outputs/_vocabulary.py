@@ -78,9 +78,12 @@ _PAGE_PREFIX = (
     r"(?:jp|lm|p|crm|coderemote|jupyter|cm|bp\d*|fa|fas|far|codicon|mjx|mathjax|mathquill|nb|ui|ace"
     r"|widget|monaco|rp|sr|cell|notebook|modal|rdg|xterm|output|typeahead|tooltip|react)"
 )
-_CLASS = re.compile(rf"(?!{_PAGE_PREFIX}(?:[-_A-Z]|$))[A-Za-z_][\w.:/%-]*+", re.ASCII | re.IGNORECASE)
+_CLASS = re.compile(
+    rf"(?!{_PAGE_PREFIX}(?:[-_A-Z]|$))[A-Za-z_][\w.:/%-]*+", re.ASCII | re.IGNORECASE
+)
 _ID = re.compile(
-    rf"(?!{_PAGE_PREFIX}(?:[-_]|$))(?=[\w.:-]*?\d)[A-Za-z][\w.:-]{{0,199}}+", re.ASCII | re.IGNORECASE
+    rf"(?!{_PAGE_PREFIX}(?:[-_]|$))(?=[\w.:-]*?\d)[A-Za-z][\w.:-]{{0,199}}+",
+    re.ASCII | re.IGNORECASE,
 )
 # A link waits for a click, which is the user's act: http(s) and mail go through. Within the server
 # only plain file names below the notebook do (IPython's FileLink): no leading slash, no "..", no
@@ -93,7 +96,9 @@ _LINK = re.compile(
     re.ASCII,
 )
 _DATA_URL = {
-    "image": re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,\s*+[A-Za-z0-9+/\s]*+=*+\s*+"),
+    "image": re.compile(
+        r"data:image/(?:png|jpeg|jpg|gif|webp);base64,\s*+[A-Za-z0-9+/\s]*+=*+\s*+"
+    ),
     "media": re.compile(
         r"data:(?:audio/(?:wav|x-wav|wave|mpeg|mp3|ogg|flac|mp4|webm|aac)|video/(?:mp4|webm|ogg))"
         r";base64,([A-Za-z0-9+/\n]*+)=*+\n?+"

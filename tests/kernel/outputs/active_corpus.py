@@ -334,7 +334,7 @@ MARKDOWN = (
     "- <img src=x onerror=PWN>",
     "<!-- --><img src=x onerror=PWN>",
     "<b\n><img src=x onerror=PWN></b>",
-    "<<b>img src=x onerror=PWN>",
+    "<<b><img src=x onerror=PWN>",
     "<style>body{background:url(URL)}</style>",
     "<a href='javascript:PWN'>x</a>",
     "\\<b><img src=x onerror=PWN>",

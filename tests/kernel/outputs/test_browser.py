@@ -65,7 +65,10 @@ def test_filtered_html_runs_nothing_and_calls_nobody(
         hosts_before = page.evaluate("() => document.getElementsByClassName('host').length")
         leads = page.evaluate("html => leads(render(html))", text)
         assert leads == 0, text
-        assert page.evaluate("() => document.getElementsByClassName('host').length") == hosts_before + 1
+        assert (
+            page.evaluate("() => document.getElementsByClassName('host').length")
+            == hosts_before + 1
+        )
     assert page.evaluate("() => document.scripts.length") == 1
     wait_until_quiet(page, listener)
     assert page.evaluate("() => window.fired") == []

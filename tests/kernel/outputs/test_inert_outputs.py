@@ -186,7 +186,9 @@ def test_core_widgets_pass_unchanged() -> None:
         widgets.Label(r"$\alpha$"),
         widgets.Dropdown(options=["<a>", "b"]),
         widgets.ToggleButtons(options=["a", "b"], icons=["check", "times"]),
-        widgets.Button(description="go", icon="check", layout={"width": "50%", "border": "1px solid red"}),
+        widgets.Button(
+            description="go", icon="check", layout={"width": "50%", "border": "1px solid red"}
+        ),
         widgets.Tab([widgets.Checkbox()], titles=["<one>"]),
         widgets.Output(),
         widgets.DatePicker(),
