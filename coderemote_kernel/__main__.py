@@ -15,6 +15,8 @@ from coderemote_sandbox.errors import CodeRemoteError, ConfigurationError, Sandb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from coderemote_sandbox.jail import Jail
     from coderemote_sandbox.launcher import Launcher, Plan
 
@@ -41,7 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     from coderemote_kernel.relay import Relay
 
     _log_to_stderr()
-    Relay(connection, settings, launcher, jail, problem).run()
+    # Jupyter Server names the file kernel-<id>.json.
+    name = os.path.basename(_connection_path(arguments))
+    kernel_id = name.removeprefix("kernel-").removesuffix(".json")
+    Relay(connection, settings, launcher, jail, problem, kernel_id=kernel_id).run()
     return 0
 
 
@@ -53,19 +58,23 @@ def _settings(arguments: list[str]) -> Settings:
     return load(arguments)
 
 
-def _connection(arguments: list[str]) -> dict[str, object]:
-    path = ""
+def _connection_path(arguments: list[str]) -> str:
     for at, argument in enumerate(arguments):
         if argument in {"-f", "--f"} and at + 1 < len(arguments):
-            path = arguments[at + 1]
-        elif argument.startswith(("-f=", "--f=")):
-            path = argument.partition("=")[2]
+            return arguments[at + 1]
+        if argument.startswith(("-f=", "--f=")):
+            return argument.partition("=")[2]
+    return ""
+
+
+def _connection(arguments: list[str]) -> dict[str, Any]:
+    path = _connection_path(arguments)
     if not path:
         msg = "there is no connection file. Start this kernel through Jupyter, or with -f FILE"
         raise ConfigurationError(msg)
     try:
         with open(path, encoding="utf-8") as file:
-            connection: dict[str, object] = json.load(file)
+            connection: dict[str, Any] = json.load(file)
     except (OSError, ValueError) as error:
         msg = f"the connection file {path} cannot be read ({error})"
         raise ConfigurationError(msg) from error

@@ -296,9 +296,9 @@ def _kernel_info_reply(content: dict[str, Any]) -> dict[str, Any]:
 def _subshell_reply(content: dict[str, Any]) -> dict[str, Any]:
     names = content.get("subshell_id")
     ok: dict[str, Any] = {}
-    if isinstance(names, str):
-        ok["subshell_id"] = names
-    elif isinstance(names, list) and all(isinstance(name, str) for name in names):
+    if isinstance(names, str) or (
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+    ):
         ok["subshell_id"] = names
     return _failed_or(content, ok)
 

@@ -21,6 +21,7 @@ from coderemote_sandbox.worker import frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coderemote_kernel.magics import MagicCall
     from coderemote_kernel.publisher import Publisher
     from coderemote_kernel.session import Session
 
@@ -194,7 +195,11 @@ class FromClient:
         """Hand a queued request to the worker; False if it was answered without it."""
         session = self._session
         if request.is_cell:
-            if not self._allowed(request) or not self._run_magics(request):
+            calls: list[MagicCall] = []
+            rest = request.code
+            if "%" in rest or "?" in rest:
+                calls, rest = split(rest, session.registry)
+            if not self._allowed(request, rest) or not self._run_magics(request, calls, rest):
                 return False
             session.begin_accounting(request)
             if request.stores_history:
@@ -210,13 +215,13 @@ class FromClient:
             )
         return True
 
-    def _allowed(self, request: Request) -> bool:
-        """Check the import policy; answer with all that is wrong, if anything is."""
+    def _allowed(self, request: Request, code: str) -> bool:
+        """Check the import policy on `code`; answer with all that is wrong, if anything is."""
         settings = self._session.settings
         if settings.import_policy == "open":
             return True
         extra = settings.extra_allowed_imports
-        found = import_policy.check(request.code, settings.import_policy, extra)
+        found = import_policy.check(code, settings.import_policy, extra)
         if not found:
             return True
         allowed = import_policy.allowed_modules(extra)
@@ -224,11 +229,8 @@ class FromClient:
         self.fail(request, *import_policy.as_error(found, allowed))
         return False
 
-    def _run_magics(self, request: Request) -> bool:
+    def _run_magics(self, request: Request, calls: list[MagicCall], rest: str) -> bool:
         """Run the relay's magics at the head of a cell; answer for the cell if one fails."""
-        if "%" not in request.code:
-            return True
-        calls, rest = split(request.code, self._session.registry)
         if not calls:
             return True
         for call in calls:
@@ -255,6 +257,7 @@ class FromClient:
         out.publish("error", parent, error)
         reply = {"status": "error", "execution_count": count, "user_expressions": {}, "payload": []}
         request.sent_at = time.monotonic()
+        session.begin_accounting(request)
         if request.outcome == "ok":
             request.outcome = "error"
         metadata = dumps({"coderemote": session.account(request)})

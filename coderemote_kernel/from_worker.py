@@ -43,9 +43,7 @@ class FromWorker:
         Called with a request when both its answer and its end have come.
     """
 
-    def __init__(
-        self, session: Session, out: Publisher, ended: Callable[[Request], None]
-    ) -> None:
+    def __init__(self, session: Session, out: Publisher, ended: Callable[[Request], None]) -> None:
         self._session = session
         self._out = out
         self._ended = ended
@@ -172,16 +170,17 @@ class FromWorker:
     ) -> None:
         if not request.is_cell or request.finished or request.started:
             raise Rejected("such an echo is not due")
+        self.echo(request, content["execution_count"])
+
+    def echo(self, request: Request, count: int) -> None:
+        """Show a cell's code and number once: what the user wrote, not what the worker claims."""
+        if request.started or request.silent:
+            return
         request.started = True
-        # What the user wrote, not what the worker says they wrote.
-        count = content["execution_count"]
         if request.stores_history:
             self._session.execution_count = count
-        self._out.publish(
-            "execute_input",
-            request.message.raw_header,
-            {"code": request.code, "execution_count": count},
-        )
+        content = {"code": request.code, "execution_count": count}
+        self._out.publish("execute_input", request.message.raw_header, content)
         self._show_magics(request)
 
     def _show_magics(self, request: Request) -> None:
@@ -195,9 +194,7 @@ class FromWorker:
                 {"data": data, "metadata": {}, "transient": {}},
             )
 
-    def _error(
-        self, request: Request, _: str, content: dict[str, Any], __: list[bytes]
-    ) -> None:
+    def _error(self, request: Request, _: str, content: dict[str, Any], __: list[bytes]) -> None:
         if request.stopped_for and not request.finished:
             return  # the reply brings the error that says why
         self._out.publish("error", request.message.raw_header, content)
@@ -234,9 +231,7 @@ class FromWorker:
         parent = request.message.raw_header
         self._out.publish(msg_type, parent, allowed, metadata=metadata, buffers=buffers)
 
-    def _status(
-        self, request: Request, _: str, content: dict[str, Any], __: list[bytes]
-    ) -> None:
+    def _status(self, request: Request, _: str, content: dict[str, Any], __: list[bytes]) -> None:
         state = content["execution_state"]
         if request.finished or request.idle:
             raise Rejected("such a status is not due")
@@ -317,6 +312,12 @@ class FromWorker:
         if content["status"] == "error":
             interrupted = content["ename"] == "KeyboardInterrupt"
             request.outcome = "interrupted" if interrupted else "error"
+        if session.memory_kills(request):
+            self.say(
+                request,
+                "[coderemote] The sandbox ran out of memory, and the system ended one of the "
+                "cell's processes.\n",
+            )
         if request.stopped_for:
             self._stopped(request, content)
         theirs = parse(raw_metadata, "the metadata") if len(raw_metadata) < 4096 else {}

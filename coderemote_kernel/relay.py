@@ -23,9 +23,10 @@ from coderemote_sandbox.errors import SandboxError
 from coderemote_sandbox.worker import frames
 
 if TYPE_CHECKING:
+    from coderemote_kernel.audit import Outcome
     from coderemote_kernel.requests import Request
     from coderemote_kernel.settings import Settings
-    from coderemote_sandbox.deaths import Death
+    from coderemote_sandbox.deaths import Cause, Death
     from coderemote_sandbox.jail import Jail
     from coderemote_sandbox.launcher import Launcher
 
@@ -35,11 +36,12 @@ _log = logging.getLogger(__name__)
 
 _READ = 1 << 18
 _PORTIONS = 4  # reads from the wall before the clients have a turn
-_BUSY_TICK_S, _IDLE_TICK_S = 0.05, 1.0
+_WATCHFUL_TICK_S, _BUSY_TICK_S, _IDLE_TICK_S = 0.01, 0.05, 0.5
 _IDLE_AFTER_REPLY_S = 5.0
 _SHUTDOWN_S = 1.0
 _MOST_FAILED_STARTS = 3
 _START_S = 60.0
+_OUTCOMES: dict[Cause, Outcome] = {"time": "timeout", "cpu": "timeout", "memory": "memory"}
 
 
 def worker_options(session_magics: dict[str, str], execution_count: int) -> dict[str, Any]:
@@ -58,6 +60,8 @@ class Relay:
         A jail that was started already, or None if that failed.
     problem
         Why it failed.
+    kernel_id
+        Jupyter's name for this kernel, for the audit log.
     """
 
     def __init__(
@@ -67,9 +71,11 @@ class Relay:
         launcher: Launcher,
         jail: Jail | None,
         problem: SandboxError | None,
+        *,
+        kernel_id: str = "",
     ) -> None:
         self._out = Publisher(connection)
-        self.session = session = Session(settings, launcher)
+        self.session = session = Session(settings, launcher, kernel_id)
         session.problem = problem
         self._worker = FromWorker(session, self._out, self._ended)
         self._clients = FromClient(
@@ -116,7 +122,7 @@ class Relay:
         now = time.monotonic()
         if now >= self._next_tick:
             self._tick(now)
-        ready = dict(self._poller.poll(max(self._next_tick - now, 0) * 1000))
+        ready = dict(self._poller.poll(int(max(self._next_tick - now, 0) * 1000) + 1))
         for sock, channel in self._sockets.items():
             if sock in ready:
                 self._clients.read(sock, channel)
@@ -208,7 +214,9 @@ class Relay:
         if channel != frames.STDIN:
             self.session.table.sent(request)
         try:
-            self._writer.send(channel, self._out.signer.for_worker(request.message, request.forward))
+            self._writer.send(
+                channel, self._out.signer.for_worker(request.message, request.forward)
+            )
         except OSError:
             return  # it is dead; the leash will say so
         if self._writer.pending:
@@ -261,6 +269,10 @@ class Relay:
             jail.kill("start failed", f"it was not ready within {_START_S:g} s")
             return
         measured = self.session.measure()
+        limit = self.session.launcher.plan.limits.memory_bytes
+        if measured is not None and jail.cgroup is None and 2 * measured.memory_bytes > limit:
+            # Nobody but this loop holds the jail to its memory: look more often as it fills.
+            self._next_tick = now + _WATCHFUL_TICK_S
         for request in active:
             if measured is not None:
                 request.peak_bytes = max(request.peak_bytes, measured.peak_bytes)
@@ -274,8 +286,9 @@ class Relay:
         limits = self.session.launcher.plan.limits
         if request.stopped_for:
             if now - request.interrupted_at > limits.interrupt_grace_s and not request.replied:
-                allowed = limits.cell_timeout_s if request.stopped_for == "time" else limits.cpu_time_s
-                jail.kill(request.stopped_for, f"limit {allowed:g} s")
+                time_s, cpu_s = limits.cell_timeout_s, limits.cpu_time_s
+                allowed_s = time_s if request.stopped_for == "time" else cpu_s
+                jail.kill(request.stopped_for, f"limit {allowed_s:g} s")
             return
         if 0 < limits.cell_timeout_s < request.running_s(now):
             request.stopped_for = "time"
@@ -342,12 +355,14 @@ class Relay:
         """Answer a request that its jail cannot answer any more; True if the user was told."""
         parent = request.message.raw_header
         told = False
-        error: dict[str, Any] = {"ename": death.error_name, "evalue": f"{death.sentence()}. {kept}."}
+        error: dict[str, Any] = {
+            "ename": death.error_name,
+            "evalue": f"{death.sentence()}. {kept}.",
+        }
         error["traceback"] = [f"\x1b[31m{death.error_name}\x1b[0m: {error['evalue']}"]
         if request.is_cell and not request.replied:
-            request.outcome = {"time": "timeout", "cpu": "timeout", "memory": "memory"}.get(
-                death.cause, "died"
-            )
+            request.outcome = _OUTCOMES.get(death.cause, "died")
+            self._worker.echo(request, self.session.execution_count + int(request.stores_history))
             self._out.publish("error", parent, error)
             count = self.session.execution_count
             reply = {"status": "error", "execution_count": count, "user_expressions": {}}
@@ -412,8 +427,8 @@ class Relay:
                 lane.running = None
                 lane.waiting.appendleft(request)
             else:
-                self._out.reply(request, {"status": "error", "ename": "SandboxUnavailable",
-                                          "evalue": str(problem), "traceback": []})
+                error = {"ename": "SandboxUnavailable", "evalue": str(problem), "traceback": []}
+                self._out.reply(request, {"status": "error", **error})
                 self._out.status("idle", request.message.raw_header)
         session.table.clear()
         for lane in list(session.lanes.values()):

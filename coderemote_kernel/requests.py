@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from coderemote_kernel.audit import Outcome
     from coderemote_kernel.magics import MagicResult
     from coderemote_kernel.wire import ClientMessage
 
@@ -62,8 +63,9 @@ class Request:
     held: int = 0
     truncated: str = ""
     cpu_ns_before: int = 0
+    memory_kills_before: int = 0
     peak_bytes: int = 0
-    outcome: str = "ok"
+    outcome: Outcome = "ok"
 
     @property
     def msg_id(self) -> str:
@@ -78,7 +80,7 @@ class Request:
     @property
     def is_cell(self) -> bool:
         """Whether it runs code."""
-        return self.message.header["msg_type"] == "execute_request"
+        return self.msg_type == "execute_request"
 
     @property
     def silent(self) -> bool:

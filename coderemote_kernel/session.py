@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -48,9 +48,10 @@ class Session:
         What the user has to be told with the next cell, or empty.
     """
 
-    def __init__(self, settings: Settings, launcher: Launcher) -> None:
+    def __init__(self, settings: Settings, launcher: Launcher, kernel_id: str = "") -> None:
         self.settings = settings
         self.launcher = launcher
+        self.kernel_id = kernel_id
         self.jail: Jail | None = None
         self.problem: SandboxError | None = None
         self.table = RequestTable()
@@ -99,6 +100,12 @@ class Session:
         if self.jail is not None:
             self.jail.reset_peak()
             request.cpu_ns_before = self.jail.usage().cpu_ns
+            request.memory_kills_before = self.jail.memory_kills()
+
+    def memory_kills(self, request: Request) -> int:
+        """Return how many processes the system ended for memory while the cell ran."""
+        kills = self.jail.memory_kills() if self.jail is not None else 0
+        return kills - request.memory_kills_before
 
     def account(self, request: Request) -> dict[str, Any]:
         """Return what a cell has cost, as its reply's metadata says it."""
@@ -130,13 +137,15 @@ class Session:
         return cost
 
     def _record(self, request: Request, cost: dict[str, Any]) -> None:
-        from coderemote_kernel.audit import CellRecord
+        from coderemote_kernel.audit import CellRecord, hash_of_cell
 
         assert self.audit is not None
-        digest = hashlib.sha256(request.code.encode("utf-8", "surrogatepass")).hexdigest()
         self.audit.emit(
             CellRecord(
-                cell_hash=digest,
+                user=os.environ.get("JUPYTERHUB_USER") or _account(),
+                kernel_id=self.kernel_id,
+                session_id=str(request.message.header.get("session", "")),
+                cell_hash=hash_of_cell(request.code),
                 outcome=request.outcome,
                 wall_ms=cost["wall_ms"],
                 cpu_ms=cost["cpu_ms"],
@@ -209,3 +218,13 @@ class Session:
             jails_started=self.launcher.started,
             held_back=dict(self.policy.held_total),
         )
+
+
+def _account() -> str:
+    """Return the name of the account this runs as."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import itertools
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -127,9 +127,7 @@ class Signer:
         if not isinstance(header.get("msg_id"), str) or not isinstance(header.get("msg_type"), str):
             msg = "the header has no msg_id or no msg_type"
             raise WireError(msg)
-        return ClientMessage(
-            frames[:at], header, signed[0], signed[2], signed[3], frames[at + 6 :]
-        )
+        return ClientMessage(frames[:at], header, signed[0], signed[2], signed[3], frames[at + 6 :])
 
     def header(self, msg_type: str) -> bytes:
         """Return the header of a new message of the relay's own."""
@@ -139,7 +137,7 @@ class Signer:
                 "msg_type": msg_type,
                 "session": self._session,
                 "username": "coderemote",
-                "date": datetime.now(timezone.utc),
+                "date": datetime.now(UTC),
                 "version": _PROTOCOL,
             }
         )
@@ -169,7 +167,7 @@ class Signer:
             "msg_type": message.header["msg_type"],
             "session": self._session,
             "username": "coderemote",
-            "date": datetime.now(timezone.utc),
+            "date": datetime.now(UTC),
             "version": _PROTOCOL,
         }
         subshell = message.header.get("subshell_id")

@@ -267,7 +267,7 @@ def _version_2(folder: str) -> tuple[Delegation | None, str]:
         if problem:
             return None, problem
     problem = _probe(folder)
-    parents = dict.fromkeys(wanted, folder)
+    parents: dict[str, str] = dict.fromkeys(wanted, folder)
     return (None, problem) if problem else (Delegation(2, parents), "")
 
 

@@ -92,7 +92,7 @@ def describe(path: str = "") -> Interpreter:
 
 
 def _ask(path: str) -> dict[str, str]:
-    import subprocess  # noqa: PLC0415 - only for another environment's Python
+    import subprocess  # only for another environment's Python
 
     try:
         done = subprocess.run(  # noqa: S603 - the path is the configuration's

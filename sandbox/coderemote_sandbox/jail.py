@@ -72,6 +72,7 @@ class Jail:
     _death: Death | None = None
     _reaped: bool = False
     _peak: int = 0
+    _judged: float = 0
 
     @classmethod
     def start(
@@ -144,9 +145,7 @@ class Jail:
     def _kill_strays(self) -> None:
         """Without a PID namespace nobody ends what the worker has left behind but us."""
         strays = self.cgroup.pids() if self.cgroup else usage.descendants(self.pid)
-        for pid in strays:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        _signal_all(strays, signal.SIGKILL)
 
     def usage(self) -> Usage:
         """Measure the jail now."""
@@ -166,15 +165,24 @@ class Jail:
         if self.cgroup is not None:
             self.cgroup.reset_peak()
 
+    def memory_kills(self) -> int:
+        """Return how many of the jail's processes the system ended for memory."""
+        return self.cgroup.out_of_memory_kills() if self.cgroup is not None else 0
+
     def check_memory(self) -> Usage:
         """Measure, and end the jail if it is over its memory limit and no cgroup would."""
         now = self.usage()
         limit = self.spec.limits.memory_bytes
-        if self.cgroup is None and now.memory_bytes > limit:
-            # Resident pages of forked children count twice; ask again, exactly, before judging.
-            exact = usage.proportional_bytes(usage.descendants(self.pid))
+        if self.cgroup is None and now.memory_bytes > max(limit, self._judged * 1.05):
+            # Resident pages of forked children count twice: ask again, exactly, before judging,
+            # and hold the jail still meanwhile, or it would grow on by the gigabyte.
+            pids = usage.descendants(self.pid)
+            _signal_all(pids, signal.SIGSTOP)
+            exact = usage.proportional_bytes(pids)
+            self._judged = now.memory_bytes
             if exact > limit:
                 self.kill("memory", _limit_text(limit))
+            _signal_all(pids, signal.SIGCONT)
         return now
 
     def read_leash(self) -> Death | None:
@@ -246,6 +254,12 @@ class Jail:
         if self.cgroup is not None:
             _remove_soon(self.cgroup)
             self.cgroup = None
+
+
+def _signal_all(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def _limit_text(limit: int) -> str:

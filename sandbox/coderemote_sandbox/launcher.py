@@ -14,11 +14,11 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import cgroups, hidden, interpreter, nsjail, tiers
+from . import cgroups, hidden, interpreter, nsjail, seccomp, tiers
 from .errors import LayerMissing, SandboxError, WorkspaceError
 from .jail import Jail
 from .limits import Limits
-from .stage import Stage, StageRequest, needs
+from .stage import JAIL_UID, Stage, StageRequest, needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ class Launcher:
         os.mkdir(f"{self._private_folder}/.tmp")
         if os.geteuid() == 0:
             for path in (self._private_folder, f"{self._private_folder}/.tmp"):
-                os.chown(path, nsjail.JAIL_UID, nsjail.JAIL_UID)
+                os.chown(path, JAIL_UID, JAIL_UID)
         self.notes.append(tiers.NO_NAMESPACES.summary)
 
     def start(self, options: Mapping[str, Any]) -> Jail:
@@ -196,7 +196,7 @@ class Launcher:
         assert self._interpreter is not None
         read = [*_SYSTEM_FILES, *self._interpreter.folders, nsjail.WORKER_FOLDER]
         read += self.plan.read_only
-        listed = []
+        listed: list[str] = []
         if self.plan.folder:
             listed, visible = hidden.visible(self.plan.folder)
             read += visible
@@ -229,11 +229,13 @@ class Launcher:
         return [
             tiers.Layer("namespaces", "yes", "yes" if have else "no", "user mount pid net ipc uts"),
             tiers.Layer("network", "none", "none", "" if have else "sockets refused by seccomp"),
-            tiers.Layer("seccomp", "allow list", "allow list", f"{len(nsjail.seccomp.ALLOWED)} calls"),
+            tiers.Layer("seccomp", "allow list", "allow list", f"{len(seccomp.ALLOWED)} calls"),
             tiers.Layer("own /proc", "yes", "yes" if have and self.tier.proc else "no"),
             tiers.Layer("landlock", "no" if have else "yes", "no" if have else "yes"),
             tiers.Layer("cgroup", wanted, memory, self._no_cgroup),
-            tiers.Layer("working directory", self.plan.workspace_mode, mode, stage.note if stage else ""),
+            tiers.Layer(
+                "working directory", self.plan.workspace_mode, mode, stage.note if stage else ""
+            ),
             tiers.Layer("system files", "read-only", "read-only"),
         ]
 

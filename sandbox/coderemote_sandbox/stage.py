@@ -15,6 +15,7 @@ Two more things can only be done here:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -265,14 +266,28 @@ def _id_map(uid: int, gid: int) -> int:
         os._exit(0)
     try:
         os.read(ready_in, 1)
-        _write(f"/proc/{holder}/uid_map", f"{uid} {JAIL_UID} 1")
-        _write(f"/proc/{holder}/gid_map", f"{gid} {JAIL_UID} 1")
+        _write(f"/proc/{holder}/uid_map", _shifted(uid))
+        _write(f"/proc/{holder}/gid_map", _shifted(gid))
         return os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)
         for end in (ready_in, ready_out, hold_in, hold_out):
             os.close(end)
+
+
+def _shifted(owner: int) -> str:
+    """Map `owner` to the jail's user, and everybody else to somebody who is nobody here.
+
+    Left out, the others' files could be read but not copied up: a copy needs an owner.
+    """
+    others = JAIL_UID + 100_000
+    lines = [f"{owner} {JAIL_UID} 1"]
+    if owner > 0:
+        lines.append(f"0 {others} {owner}")
+    if owner < 65_535:
+        lines.append(f"{owner + 1} {others + owner + 1} {65_535 - owner}")
+    return "\n".join(lines)
 
 
 def _base() -> str:
@@ -359,7 +374,8 @@ def _mirror(lower: str, mask: str, relative: str) -> None:
             continue
         facts = os.stat(lower + at)
         os.mkdir(mask + at)
-        os.chown(mask + at, facts.st_uid, facts.st_gid)
+        with contextlib.suppress(OSError):  # an owner this namespace does not know
+            os.chown(mask + at, facts.st_uid, facts.st_gid)
         os.chmod(mask + at, stat.S_IMODE(facts.st_mode))
         os.utime(mask + at, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 

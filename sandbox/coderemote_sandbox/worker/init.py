@@ -21,7 +21,7 @@ import resource
 import select
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _PR_SET_DUMPABLE = 4
 
@@ -39,7 +39,7 @@ def _limit(options: dict[str, Any]) -> None:
 
 def _hide() -> None:
     """Close this process's memory and descriptors to the worker (same user inside the jail)."""
-    import ctypes  # noqa: PLC0415 - after the fork, so that the worker does not wait for it
+    import ctypes  # after the fork, so that the worker does not wait for it
 
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
@@ -109,8 +109,11 @@ def main(argv: list[str]) -> None:
         for unwanted in (leash, wakeup, signalled):
             os.close(unwanted)
         os.setsid()
-        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-        import kernel  # noqa: PLC0415 - the heavy imports belong to the worker alone
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+        if TYPE_CHECKING:
+            from . import kernel
+        else:
+            import kernel  # the heavy imports belong to the worker alone
 
         kernel.run(wall, options)
         os._exit(0)

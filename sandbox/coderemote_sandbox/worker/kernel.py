@@ -14,11 +14,16 @@ import os
 import socket
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import frames
-import lazy_debugger
 import zmq
+
+if TYPE_CHECKING:
+    from . import frames, landlock, lazy_debugger
+else:  # run as a script, inside the jail: these lie beside it
+    import frames
+    import landlock
+    import lazy_debugger
 
 __all__ = ["run"]
 
@@ -27,6 +32,8 @@ _NAMES = ("shell", "control", "stdin", "iopub")
 _BACKLOG = 1 << 20
 """Bytes waiting for the wall above which the bridge stops reading from the kernel: a flood of
 output then waits in the jail's memory, under the jail's limits, and not in the relay's."""
+
+_THREAD_STACK = 2 << 20
 
 
 class Bridge(threading.Thread):
@@ -104,8 +111,8 @@ class Bridge(threading.Thread):
 
 def _application(options: dict[str, Any]) -> Any:
     """Build ipykernel's application with its sockets kept in the process."""
-    from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415 - after the debugger's stand-in
-    from traitlets.config import Config  # noqa: PLC0415
+    from ipykernel.kernelapp import IPKernelApp  # after the debugger's stand-in
+    from traitlets.config import Config
 
     class Worker(IPKernelApp):
         """ipykernel without files, ports and heartbeat: the relay has those."""
@@ -140,7 +147,7 @@ def _application(options: dict[str, Any]) -> Any:
     config.IPKernelApp.log_level = 50
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = Worker.instance(config=config)
-    app.initialize([])
+    app.initialize([])  # type: ignore[no-untyped-call]
     _continue_session(app.shell, int(options.get("execution_count", 1)))
     _explain_relay_magics(app.shell, options.get("relay_magics", {}))
     return app
@@ -160,7 +167,7 @@ def _explain_relay_magics(shell: Any, names: dict[str, str]) -> None:
     def explain(name: str) -> None:
         def misplaced(_line: str, _cell: str | None = None) -> None:
             where = "It is run outside of the sandbox: put it on the first lines of the cell."
-            print(f"UsageError: %{name} cannot be used here. {where}", file=sys.stderr)  # noqa: T201
+            sys.stderr.write(f"UsageError: %{name} cannot be used here. {where}\n")
 
         misplaced.__doc__ = names[name]
         shell.register_magic_function(misplaced, "line_cell", name)
@@ -182,9 +189,9 @@ def run(wall_fd: int, options: dict[str, Any]) -> None:
     """
     rules = options.get("landlock")
     if rules:
-        import landlock  # noqa: PLC0415 - one tier only
-
         landlock.restrict(rules)
+    # Stacks count as data: at the usual 8 MiB, a hundred idle threads would be the memory limit.
+    threading.stack_size(_THREAD_STACK)
     wall = socket.socket(fileno=wall_fd)
     wall.setblocking(False)
     lazy_debugger.install()

@@ -83,7 +83,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     except OSError:
         return
     try:
-        if not os.path.isdir(path):  # noqa: PTH112
+        if not os.path.isdir(path):
             access &= _FILE_ONLY
         _call(_ADD_RULE, ruleset, 1, struct.pack("=Qi", access, target), 0)
     finally:
