@@ -33,5 +33,3 @@ def show(largest: int = 15) -> None:
         for self_us, cumulative_us, module in sorted(rows, reverse=True)[:largest]:
             own, whole = self_us / 1000, cumulative_us / 1000
             print(f"  {own:7.1f} ms itself  {whole:7.1f} ms with what it imports  {module}")
-                f"  {self_us / 1000:7.1f} ms itself  {cumulative_us / 1000:7.1f} ms with its own  {module}"
-            )

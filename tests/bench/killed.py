@@ -55,8 +55,8 @@ def measure(bench: Bench) -> Section:
             )
         ],
         how=f"{runs} runs; the jail holds {CLINGERS} double-forked processes in sessions of their "
-        "own that ignore every signal; the time is until no process runs in the jail's pid namespaces, "
-        "nor any that was below the relay",
+        "own that ignore every signal; the time is until no process runs in the jail's pid "
+        "namespaces, nor any that was below the relay",
     )
 
 

@@ -122,9 +122,9 @@ def measure_restarts(bench: Bench) -> Section:
         must="nothing left behind",
     )
     how = (
-        "restarts through jupyter_client's KernelManager, each answered by a cell; every restart is "
-        "a new relay, so what is counted is the whole machine's: processes, mounts, control groups, "
-        "entries in the temporary folder, and descriptors of the managing process"
+        "restarts through jupyter_client's KernelManager, each answered by a cell; every restart "
+        "is a new relay, so what is counted is the whole machine's: processes, mounts, control "
+        "groups, entries in the temporary folder, and descriptors of the managing process"
     )
     return Section("Soak: restarts", [row], how)
 

@@ -227,6 +227,6 @@ async def _measure(bench: Bench) -> Section:
             )
         ],
         how=f"{blocks * BLOCK_CELLS} cells each, in blocks of {BLOCK_CELLS} that take turns; stock "
-        "is a stock kernel on a Jupyter Server without our extension, ours our kernel on one with it; "
-        f"until reply and `idle` have come; protocol `{PROTOCOL}`",
+        "is a stock kernel on a Jupyter Server without our extension, ours our kernel on one with "
+        f"it; until reply and `idle` have come; protocol `{PROTOCOL}`",
     )
