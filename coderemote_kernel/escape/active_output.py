@@ -73,6 +73,7 @@ _COMM_TARGETS = frozenset(("jupyter.widget", "jupyter.widget.control", "jupyter.
 _WIDGET_MODULES = frozenset(
     ("@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output", None)
 )
+_PLAIN = frozenset(("tooltip", "placeholder"))  # set as attributes, never as markup
 _PAYLOADS = frozenset(("page", "set_next_input", "ask_exit"))
 
 
@@ -83,7 +84,7 @@ def active_in_message(message: Message) -> Iterator[str]:
     if kind in {"display_data", "update_display_data", "execute_result", "inspect_reply"}:
         yield from _bundle(content.get("data"))
     elif kind.startswith("comm_"):
-        yield from _comm(kind, content, message.buffers)
+        yield from _comm(kind, content)
     elif kind == "execute_reply":
         yield from _reply(content)
     elif kind == "complete_reply":
@@ -122,7 +123,7 @@ def _markup(mime: str, text: str) -> Iterator[str]:
         yield f"LaTeX {found[0]!r}"
 
 
-def _comm(kind: str, content: dict[str, Any], buffers: list[bytes]) -> Iterator[str]:
+def _comm(kind: str, content: dict[str, Any]) -> Iterator[str]:
     target = content.get("target_name")
     if kind == "comm_open" and not (isinstance(target, str) and target in _COMM_TARGETS):
         yield f"a comm to the target {target!r}"
@@ -132,8 +133,6 @@ def _comm(kind: str, content: dict[str, Any], buffers: list[bytes]) -> Iterator[
     state = data.get("state") if isinstance(data, dict) else None
     if isinstance(state, dict):
         yield from _widget(state)
-        texts = (bytes(buffer[:4096]).decode(errors="replace") for buffer in buffers)
-        yield from _values("a widget's buffer", texts)
 
 
 def _widget(state: dict[str, Any]) -> Iterator[str]:
@@ -141,18 +140,23 @@ def _widget(state: dict[str, Any]) -> Iterator[str]:
         module = state.get(key)
         if not isinstance(module, str | None) or module not in _WIDGET_MODULES:
             yield f"a widget of the module {module!r}"
+    if state.get("format") == "url":
+        # The address itself is in a buffer, or comes in a later message.
+        yield "a widget whose value is an address to fetch"
     for output in state.get("outputs") or ():
         yield from _bundle(output.get("data") if isinstance(output, dict) else None)
-    rest = {key: value for key, value in state.items() if key != "outputs"}
-    yield from _values("a widget's state", _strings(rest))
+    for key, value in state.items():
+        if key not in _PLAIN and key != "outputs":
+            for text in _strings(value):
+                yield from (f"a widget's {key}: {flaw}" for flaw in _trait(key, text))
 
 
-def _values(place: str, texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        for flaw in (*_markup("text/html", text), *_style(text)):
-            yield f"{place}: {flaw}"
-        if _AWAY.match(text):
-            yield f"{place} refers to {text[:60]!r}"
+def _trait(key: str, text: str) -> Iterator[str]:
+    yield from _markup("text/html", text)
+    if key not in {"value", "description"}:
+        yield from _style(text)
+    if _AWAY.match(text):
+        yield f"refers to {text[:60]!r}"
 
 
 def _strings(value: object) -> Iterator[str]:

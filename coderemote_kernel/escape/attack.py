@@ -120,6 +120,8 @@ class Attack:
         Fields of the execute_request (``user_expressions``, ``allow_stdin`` ...).
     dirty
         Leaves threads or memory behind in the worker, so the jail is replaced afterwards.
+    from_start
+        Was under way before its cell: what the start of the kernel gave away counts too.
     may_fail
         Names of errors that are this attack's point, not a mistake in its code.
     """
@@ -134,6 +136,7 @@ class Attack:
     then: tuple[Request, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     dirty: bool = False
+    from_start: bool = False
     may_fail: frozenset[str] = frozenset()
     ending: Ending | None = None
 

@@ -140,12 +140,15 @@ class Bait:
             _restore(Path(path), before.get(path))
         if changed:
             self._before = self._snapshot()
-        found = [f"changed: {path.removeprefix(str(self.root))}" for path in changed]
-        if self._tripped.exists():
-            modules = sorted(set(self._tripped.read_text().split()))
-            self._tripped.unlink()
-            found.append(f"run outside the jail from the notebook's folder: {', '.join(modules)}")
-        return found
+        return [f"changed: {path.removeprefix(str(self.root))}" for path in changed]
+
+    def tripped(self) -> list[str]:
+        """Return which modules of the notebook's folder were run outside the jail."""
+        if not self._tripped.exists():
+            return []
+        modules = sorted(set(self._tripped.read_text().split()))
+        self._tripped.unlink()
+        return [f"run outside the jail from the notebook's folder: {', '.join(modules)}"]
 
     def visits(self) -> list[str]:
         """Return which listeners were spoken to since the last call."""

@@ -146,23 +146,24 @@ def parent():
     return dict(kernel.get_parent("shell")["header"]), idents
 
 
-def parts(msg_type, content, parent_header, idents, **header):
+def parts(msg_type, content, about, **header):
     """Return the parts of a forged message; a value given as bytes is used as it is."""
     full = {
-        "msg_id": os.urandom(8).hex(), "msg_type": msg_type, "username": "worker",
-        "session": "forged", "date": "2024-01-01T00:00:00.000000Z", "version": "5.3", **header,
+        "msg_id": os.urandom(8).hex(),
+        "msg_type": msg_type,
+        "username": "worker",
+        "session": "forged",
+        "date": "2024-01-01T00:00:00.000000Z",
+        "version": "5.3",
+        **header,
     }
-    values = (full, parent_header, {}, content)
-    packed = [v if isinstance(v, bytes) else json.dumps(v, default=str).encode() for v in values]
-    return [*idents, b"<IDS|MSG>", b"", *packed]
+    values = (full, about, {}, content)
+    return [v if isinstance(v, bytes) else json.dumps(v, default=str).encode() for v in values]
 
 
-def forge(channel, msg_type, content, parent_header=None, **header):
+def forge(channel, msg_type, content, about=None, **header):
     """Write a forged message to the wall."""
-    real, idents = parent()
-    route = [b"kernel.x." + msg_type.encode()] if channel == IOPUB else idents
-    about = real if parent_header is None else parent_header
-    push(pack(channel, parts(msg_type, content, about, route, **header)))
+    push(pack(channel, parts(msg_type, content, parent()[0] if about is None else about, **header)))
 
 
 def send(msg_type, content, parent_header=None, channel="iopub", **rest):

@@ -95,6 +95,7 @@ class Session:
             msg = f"the kernel did not start: {' '.join(kernel.argv(profile))}"
             raise RuntimeError(msg)
         list(self._faults(self.client.take()))
+        self._from_start = bait.tripped()
         self._normal = processes.Use.of(self.pid)
         self._household = processes.descendants(self.pid)
 
@@ -166,6 +167,8 @@ class Session:
     def _findings(
         self, attack: Attack, messages: list[Message], most: processes.Use
     ) -> Iterator[str]:
+        if attack.from_start:
+            yield from self._from_start
         yield from self._faults(messages)
         yield from self._claims(attack, messages)
         yield from self._leaks(messages)
@@ -211,8 +214,9 @@ class Session:
         size = sum(message.size for message in messages)
         if size > allowed + _MIB:
             yield f"{size} bytes of output where {allowed} are allowed"
-        if len(messages) > settings.get("output_messages", 100_000) + 100:
-            yield f"{len(messages)} messages"
+        published = sum(message.channel == "iopub" for message in messages)
+        if published > settings.get("output_messages", 100_000) + 100:
+            yield f"{published} messages"
 
     def _growth(self, most: processes.Use) -> Iterator[str]:
         normal, now, settings = self._normal, processes.Use.of(self.pid), self.profile.settings
@@ -237,10 +241,17 @@ class Session:
         if not replaced:
             processes.end(extra)
         if attack.dirty and not self.kernel.stock:
-            inside = processes.jailed(self.pid)
-            processes.end({pid: born for pid, born in now.items() if pid in inside})
+            self._replace_jail(now)
             replaced = True
-            self.alive(_ALIVE_PATIENCE_S)
-            list(self._faults(self.client.take()))
         self._household = processes.descendants(self.pid)
         return replaced
+
+    def _replace_jail(self, now: dict[int, str]) -> None:
+        inside = processes.jailed(self.pid)
+        processes.end({pid: now[pid] for pid in inside if pid in now})
+        processes.wait_until_gone(inside, _ALIVE_PATIENCE_S)
+        # A cell that is sent while the relay has not noticed yet is answered with an error.
+        for _ in range(3):
+            if self.alive(_ALIVE_PATIENCE_S):
+                break
+        list(self._faults(self.client.take()))

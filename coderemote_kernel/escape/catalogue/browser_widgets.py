@@ -69,15 +69,9 @@ ATTACKS = (
     ),
     _cell(
         "html-description",
-        "HTML in descriptions and placeholders",
+        "HTML in descriptions",
         "widget('IntSlider', description='<img src=x onerror=evil()>', description_allow_html=True)\n"
-        "widget('Button', description='<script>evil()</script>', tooltip='<img src=x onerror=evil()>', description_allow_html=True)\n",
-    ),
-    _cell(
-        "html-in-buffer",
-        "HTML hidden in a binary buffer",
-        "ident = widget('HTML', buffers=[b'<img src=x onerror=evil()>'], paths=[['value']])\n"
-        "update(ident, buffers=[b'<script>evil()</script>'], paths=[['value']])\n",
+        "widget('Button', description='<script>evil()</script>', description_allow_html=True)\n",
     ),
     _cell(
         "image-url",

@@ -55,7 +55,7 @@ ATTACKS = (
     _garbage(
         "byte-by-byte",
         "a frame a byte at a time",
-        "for byte in pack(IOPUB, parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'}, [b'x'])):\n"
+        "for byte in pack(IOPUB, parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'})):\n"
         "    push(bytes([byte]))",
     ),
     _garbage(
@@ -77,26 +77,52 @@ ATTACKS = (
         "channels",
         "every channel number there is",
         "for channel in range(256):\n"
-        "    push(pack(channel, parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'}, [b'x'])))",
+        "    push(pack(channel, parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'})))",
     ),
     _garbage(
         "no-delimiter",
-        "messages without delimiter, with many, with too few parts",
+        "messages of too few parts, and in another framing",
         "for body in ([b'x'], [b'<IDS|MSG>'], [b'<IDS|MSG>'] * 9, [b'a', b'<IDS|MSG>', b'', b'{}'], [b'<IDS|MSG>', b'', b'{}', b'{}', b'{}', b'{}']):\n"
         "    for channel in range(5):\n        push(pack(channel, body))",
     ),
     _garbage(
         "many-routes",
-        "a message with hundreds of routing parts",
-        "push(pack(SHELL, parts('execute_reply', {'status': mark}, {}, [os.urandom(8) for _ in range(900)])))",
+        "a message with hundreds of parts in front and behind",
+        "body = parts('execute_reply', {'status': mark}, {})\n"
+        "push(pack(SHELL, [os.urandom(8)] * 900 + body) + pack(SHELL, body + [b'x'] * 900) + pack(IOPUB, body + [b'x'] * 900))",
+    ),
+    _garbage(
+        "hashes",
+        "objects and lists where a key is looked up",
+        "for junk in ({}, [], [[]], {'a': []}, None, True, 1.5, -1, ''):\n"
+        "    body = {'name': 'stdout', 'text': mark}\n"
+        "    headers = ({'msg_type': junk}, {'msg_type': 'stream', 'msg_id': junk, 'session': junk})\n"
+        "    for channel in (SHELL, CONTROL, STDIN, IOPUB):\n"
+        "        for header in headers:\n"
+        "            for about in ({'msg_id': junk, 'msg_type': junk}, {'msg_id': junk}, {}):\n"
+        "                push(pack(channel, [json.dumps(part).encode() for part in (header, about, junk, body)]))\n"
+        "    forge(IOPUB, 'stream', {'name': junk, 'text': 'x'})\n"
+        "    forge(IOPUB, 'status', {'execution_state': junk})\n"
+        "    push(pack(IOPUB, [json.dumps(part).encode() for part in ({'msg_type': junk}, parent()[0], junk, junk)]))",
+    ),
+    _garbage(
+        "wrong-replies",
+        "every field of every reply of the wrong type",
+        "for kind in ('execute_reply', 'complete_reply', 'inspect_reply', 'is_complete_reply', 'comm_info_reply', 'kernel_info_reply',\n"
+        "             'debug_reply', 'usage_reply', 'list_subshell_reply', 'interrupt_reply'):\n"
+        "    for junk in ({}, [], None, 1, 'x', [{}], {'x': {}}):\n"
+        "        content = {name: junk for name in ('status', 'payload', 'user_expressions', 'execution_count', 'matches', 'data', 'metadata', 'comms', 'language_info')}\n"
+        "        for channel in (SHELL, CONTROL):\n"
+        "            forge(channel, kind, content)\n"
+        "            forge(channel, kind, {**content, 'status': 'error', 'traceback': junk})",
     ),
     _garbage(
         "not-json",
         "headers that are not JSON, not objects, not UTF-8",
         "for junk in (b'', b'{', b'[]', b'null', b'1', b'\"x\"', b'\\xff\\xfe', b'{\"a\":\"\\xed\\xa0\\x80\"}', b'\\x00' * 100):\n"
         "    for place in range(4):\n"
-        "        message = parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'}, [b'x'])\n"
-        "        message[3 + place] = junk\n"
+        "        message = parts('stream', {'name': 'stdout', 'text': mark}, {'msg_id': 'none'})\n"
+        "        message[place] = junk\n"
         "        push(pack(IOPUB, message))",
     ),
     _garbage(
@@ -121,11 +147,11 @@ ATTACKS = (
     _garbage(
         "duplicate-keys",
         "a key twice: which one is checked, and which is believed?",
-        "real, idents = parent()\n"
+        "real = parent()[0]\n"
         "header = json.dumps({'msg_id': 'x', 'msg_type': 'stream', 'username': '', 'session': '', 'date': '', 'version': '5.3'})\n"
         'twice = header[:-1] + \', "msg_type": "shutdown_reply", "msg_type": "crm_unknown"}\'\n'
-        "message = parts('stream', {'name': 'stdout', 'text': mark}, real, [b'x'])\n"
-        "message[3] = twice.encode()\n"
+        "message = parts('stream', {'name': 'stdout', 'text': mark}, real)\n"
+        "message[0] = twice.encode()\n"
         "push(pack(IOPUB, message))\n"
         'forge(IOPUB, \'status\', b\'{"execution_state": "busy", "execution_state": "dead"}\')',
     ),
@@ -134,7 +160,7 @@ ATTACKS = (
         "every field of every message of the wrong type",
         "for kind in ('stream', 'display_data', 'execute_result', 'error', 'status', 'comm_open', 'comm_msg', 'clear_output',\n"
         "             'update_display_data', 'execute_input', 'comm_close', 'debug_event'):\n"
-        "    for content in ({}, {'data': 1}, {'data': [], 'metadata': 1}, {'name': {}, 'text': []}, {'traceback': 1, 'ename': []},\n"
+        "    for content in ({}, {'name': {}}, {'name': [], 'text': 'x'}, {'data': 1}, {'data': [], 'metadata': 1}, {'name': {}, 'text': []}, {'traceback': 1, 'ename': []},\n"
         "                    {'execution_state': []}, {'comm_id': {}, 'data': 'x', 'target_name': []}, {'data': {'text/html': {'a': []}}},\n"
         "                    {'data': {'image/png': [1, None]}, 'metadata': [], 'transient': 'x'}):\n"
         "        forge(IOPUB, kind, content)",
@@ -222,17 +248,18 @@ ATTACKS = (
     _forged(
         "routes",
         "send to other clients by guessing their routing ids",
-        "real, idents = parent()\n"
+        "real = parent()[0]\n"
         "for route in (b'', b'\\0' * 5, b'\\0k\\x8bEg', os.urandom(5), b'x' * 255, b'x' * 100_000):\n"
-        "    push(pack(SHELL, parts('execute_reply', {'status': mark}, real, [route])))\n"
-        "    push(pack(STDIN, parts('input_request', {'prompt': mark, 'password': True}, real, [route])))",
+        "    for front in ([route], [route, b'<IDS|MSG>', b'']):\n"
+        "        push(pack(SHELL, front + parts('execute_reply', {'status': mark}, real)))\n"
+        "        push(pack(STDIN, front + parts('input_request', {'prompt': mark, 'password': True}, real)))",
     ),
     _forged(
         "relay-metadata",
         "claim the relay's own accounting and tier",
-        "real, idents = parent()\n"
-        "message = parts('execute_reply', {'status': 'ok', 'execution_count': 1, 'user_expressions': {}, 'payload': []}, real, idents)\n"
-        "message[-2] = json.dumps({'coderemote': {'tier': mark, 'wall_ms': -1}}).encode()\n"
+        "real = parent()[0]\n"
+        "message = parts('execute_reply', {'status': 'ok', 'execution_count': 1, 'user_expressions': {}, 'payload': []}, real)\n"
+        "message[2] = json.dumps({'coderemote': {'tier': mark, 'wall_ms': -1}}).encode()\n"
         "push(pack(SHELL, message))",
     ),
     _attack(

@@ -154,6 +154,16 @@ for name in ("data.csv", ".", "notes"):
 """,
     ),
     _attack(
+        id="files-folder-modules",
+        title="modules in the notebook's folder, for the relay to import at its start",
+        stock=True,
+        from_start=True,
+        code="""
+attempt()
+print(sorted(name for name in os.listdir() if name.endswith(".py")))
+""",
+    ),
+    _attack(
         id="overlay-kernel-config",
         title="plant a configuration for the next kernel in the folder",
         stock=True,

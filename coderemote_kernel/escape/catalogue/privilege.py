@@ -154,7 +154,7 @@ with contextlib.suppress(OSError):
         id="privilege-terminal",
         title="type into a terminal outside with TIOCSTI and TIOCLINUX",
         code="""
-attempt()
+attempt(0.1)
 import fcntl, glob
 for path in ["/dev/tty", "/dev/console", "/dev/tty0", *glob.glob("/dev/pts/*")[:5], *(f"/proc/self/fd/{n}" for n in (0, 1, 2))]:
     with contextlib.suppress(OSError):

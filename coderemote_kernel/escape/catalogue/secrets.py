@@ -215,14 +215,17 @@ raise RuntimeError("{0.__class__.__init__.__globals__} %(message)s ${JUPYTER_TOK
     _attack(
         id="secrets-magics",
         title="call the relay's own magics from inside, to raise limits or read the library",
-        stock=False,
         code="""
 attempt()
+from IPython.utils.capture import capture_output
 shell = get_ipython()
 for name, line in (("limits", "memory_bytes=99999999999"), ("snippet", "list"), ("sandbox", ""), ("complexity", ""), ("job", "")):
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), capture_output() as said:
         shell.run_line_magic(name, line)
-        got(f"%{name} from inside")
+    # A name that only explains where it belongs is no way in.
+    text = said.stdout + said.stderr
+    if text and "cannot be used here" not in text and "not found" not in text:
+        got(f"%{name} from inside: {text}")
 """,
     ),
 )
