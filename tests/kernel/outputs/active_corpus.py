@@ -125,6 +125,8 @@ REMOTE = (
     "<base href='http://HOST/leak/ID/'><img src=x>",
     "<meta http-equiv=refresh content='0;url=URL'><img src=URL>",
     "<audio preload=auto src='data:audio/mpeg;base64,HLS'></audio><img src=URL>",
+    "<video preload=auto autoplay muted src='data:video/mp4;base64,HLS'></video>",
+    "<video preload=auto muted><source src='data:video/mp4;base64,HLS'></video>",
     "<form action=URL><button autofocus>x</button></form><img src=URL>",
 )
 STYLES = (
