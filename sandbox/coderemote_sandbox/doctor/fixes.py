@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from coderemote_sandbox.doctor import apparmor
+from coderemote_sandbox.doctor import profile
 
 __all__ = ["cgroup", "in_container", "mounting", "proc", "sysctl", "user_namespaces"]
 
@@ -61,7 +61,7 @@ def user_namespaces(code: int) -> str:
 
 def mounting() -> str:
     """Say how to be allowed to mount inside one's own user namespace."""
-    if apparmor.restriction().active is not False:
+    if profile.restriction().active is not False:
         return "coderemote doctor --fix (installs an AppArmor profile with sudo)"
     if in_container() or _filtered():
         return (

@@ -6,7 +6,8 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from coderemote_sandbox.doctor import apparmor, fixes
+from coderemote_sandbox.doctor import fixes, profile
+from coderemote_sandbox.doctor.apparmor import PROFILE_NAME
 from coderemote_sandbox.doctor.cell import try_cell
 from coderemote_sandbox.doctor.ground import distribution_version
 from coderemote_sandbox.doctor.report import yes_or_no
@@ -41,13 +42,12 @@ def probe_landlock(ground: Ground, rows: Rows) -> None:
         return [landlock.abi_version(), 0]
 
     outcome = in_child(restrict)
+    bad = False if wanted else None
     if not outcome:
         missing = outcome.code in {errno.ENOSYS, errno.EOPNOTSUPP}
         got = "no" if missing else f"no ({outcome.problem})"
         fix = "use Linux 5.13 or later with landlock in its lsm= list"
-        rows.add(
-            "landlock", yes_or_no(wanted), got, False if wanted else None, fix if wanted else ""
-        )
+        rows.add("landlock", yes_or_no(wanted), got, bad, fix if wanted else "")
         return
     version, refused = outcome.value
     got = f"yes, ABI {version}" if refused else f"ABI {version}, but it refuses nothing"
@@ -61,7 +61,7 @@ def probe_landlock(ground: Ground, rows: Rows) -> None:
 
 def probe_apparmor(ground: Ground, rows: Rows) -> None:
     """Whether AppArmor keeps programs from user namespaces, and our profile is there."""
-    found = apparmor.restriction()
+    found = profile.restriction()
     wanted = "no obstacle"
     if not found.known or found.active is False or os.geteuid() == 0:
         got = "no restriction" if not found.known or found.active is False else "not for root"
@@ -74,7 +74,7 @@ def probe_apparmor(ground: Ground, rows: Rows) -> None:
     if have and found.strict:
         got += ", but unconfined programs may not choose it"
         fix = (
-            f"start the server under the profile (systemd: AppArmorProfile={apparmor.PROFILE_NAME})"
+            f"start the server under the profile (systemd: AppArmorProfile={PROFILE_NAME})"
             ", or set kernel.apparmor_restrict_unprivileged_unconfined to 0"
         )
     # The trial counts, not the switch: where user namespaces work, nothing needs to be done.
@@ -98,7 +98,9 @@ def probe_cell(ground: Ground, rows: Rows) -> None:
     """Run ``1+1`` the whole way."""
     cell = try_cell(ground.plan)
     if cell.problem:
-        rows.add("a cell", "1+1 is 2", cell.problem, ok=False, fix=cell.fix)
+        # The launcher's own advice is mostly to run the doctor.
+        fix = "see the rows above" if "coderemote doctor" in cell.fix else cell.fix
+        rows.add("a cell", "1+1 is 2", cell.problem, ok=False, fix=fix)
     else:
         rows.add("a cell", "1+1 is 2", f"2, after {cell.ms:.0f} ms, on tier {cell.tier}", ok=True)
 

@@ -122,6 +122,7 @@ def probe_user_namespaces(ground: Ground, rows: Rows) -> None:
 def probe_stage(ground: Ground, rows: Rows) -> None:
     """Lay out a stage with the trial's folder."""
     wanted = ground.tier.namespaces
+    bad = False if wanted else None
     plan = ground.plan
     mode = plan.workspace_mode
     folders = ground.interpreter.folders if ground.interpreter else ()
@@ -131,12 +132,10 @@ def probe_stage(ground: Ground, rows: Rows) -> None:
         ground.stage = Stage.build(request, plan.limits)
     except SandboxError as error:
         problem, fix = _split(error)
-        rows.add("mount namespace", yes_or_no(wanted), problem, False if wanted else None, fix)
+        rows.add("mount namespace", yes_or_no(wanted), problem, bad, fix)
     except OSError as error:
         fix = fixes.user_namespaces(error.errno or 0)
-        rows.add(
-            "mount namespace", yes_or_no(wanted), f"no ({error})", False if wanted else None, fix
-        )
+        rows.add("mount namespace", yes_or_no(wanted), f"no ({error})", bad, fix)
     else:
         rows.add("mount namespace", yes_or_no(wanted), "yes", ok=True if wanted else None)
 

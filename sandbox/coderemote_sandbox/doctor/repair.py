@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from coderemote_sandbox.doctor import apparmor
+from coderemote_sandbox.doctor import profile
 from coderemote_sandbox.errors import CodeRemoteError
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def repair(
     RepairError
         A command could not be run or failed.
     """
-    if not apparmor.restriction(root).known:
+    if not profile.restriction(root).known:
         say("AppArmor does not restrict user namespaces here; there is nothing else to repair.")
         return True
     try:
-        text = apparmor.profile_text(nsjail)
+        text = profile.profile_text(nsjail)
     except ValueError as error:
         raise RepairError(str(error)) from error
-    commands = apparmor.install_commands(root)
+    commands = profile.install_commands(root)
     say(f"This AppArmor profile lets {nsjail} make user namespaces:\n")
     say(text)
     say("It is installed with these commands; the first one reads it from its input:\n")
