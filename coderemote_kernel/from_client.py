@@ -14,7 +14,7 @@ import zmq
 
 from coderemote_kernel import policy as import_policy
 from coderemote_kernel.magics import split
-from coderemote_kernel.requests import Channel, Request
+from coderemote_kernel.requests import COMM_TYPES, Channel, Request
 from coderemote_kernel.wire import ClientMessage, WireError, dumps, parse
 from coderemote_sandbox.worker import frames
 
@@ -29,7 +29,6 @@ __all__ = ["FromClient"]
 
 _log = logging.getLogger(__name__)
 
-_COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _SHELL_TYPES = frozenset(
     {
         "execute_request",
@@ -99,7 +98,7 @@ class FromClient:
         where: Channel = "control" if channel == "control" else "shell"
         request = Request(message, where, content)
         name = request.msg_type
-        if name in _COMM_TYPES and where == "shell":
+        if name in COMM_TYPES and where == "shell":
             self._comm(request)
         elif name in self._own:
             self._own[name](self, request)
@@ -144,8 +143,8 @@ class FromClient:
             return
         if request.msg_type == "comm_open":
             session.policy.client_comm_open(request.content)
+        request.replied = True  # no answer is due, and an end only if no cell is running
         self._send(frames.SHELL, request)
-        session.table.finish(request)  # no answer is due, but outputs may come
 
     def _control(self, request: Request) -> None:
         session = self._session

@@ -17,6 +17,7 @@ from coderemote_kernel.checks import (
     Rejected,
     check_content,
 )
+from coderemote_kernel.requests import COMM_TYPES
 from coderemote_kernel.wire import EMPTY, WireError, dumps, parse
 from coderemote_sandbox.worker import frames
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["FromWorker"]
 
 _LARGEST_HEADER = 65_536
-_COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _REPLY_TYPES = {frames.SHELL: SHELL_REPLIES, frames.CONTROL: CONTROL_REPLIES}
 
 
@@ -96,7 +96,7 @@ class FromWorker:
             request, msg_type, parts
         ):
             return
-        if len(parts) > 4 and msg_type not in _COMM_TYPES:
+        if len(parts) > 4 and msg_type not in COMM_TYPES:
             raise Rejected("it has buffers")
         content = check_content(msg_type, parse(parts[3], "the content"))
         self._show[msg_type](request, msg_type, content, parts)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from coderemote_kernel.magics import MagicResult
     from coderemote_kernel.wire import ClientMessage
 
-__all__ = ["Channel", "Lane", "Request", "RequestTable"]
+__all__ = ["COMM_TYPES", "Channel", "Lane", "Request", "RequestTable"]
 
 Channel = Literal["shell", "control"]
+
+COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 
 _REMEMBERED = 4096
 """Finished requests that may still be answered: threads print after their cell has ended."""
@@ -116,7 +118,10 @@ class RequestTable:
     def sent(self, request: Request) -> None:
         """Note that the worker was given `request`."""
         request.sent_at = time.monotonic()
-        self._active[request.msg_id] = request
+        if request.msg_type in COMM_TYPES:
+            self._remember(request)
+        else:
+            self._active[request.msg_id] = request
 
     def find(self, msg_id: object) -> Request | None:
         """Return the request with that id if the worker was ever given it (lately)."""
@@ -129,8 +134,7 @@ class RequestTable:
         request.finished = True
         if self._active.get(request.msg_id) is request:
             del self._active[request.msg_id]
-        self._recent[request.msg_id] = request
-        self._recent.move_to_end(request.msg_id)
+        self._remember(request)
         # What it asked is not needed any more; a cell may be 50,000 characters long.
         request.content = {
             key: request.content[key] for key in ("allow_stdin", "silent") if key in request.content
@@ -138,6 +142,10 @@ class RequestTable:
         request.code = ""
         request.forward = None
         request.message = request.message._replace(content=b"", buffers=[])
+
+    def _remember(self, request: Request) -> None:
+        self._recent[request.msg_id] = request
+        self._recent.move_to_end(request.msg_id)
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,9 @@ class Client:
         specs = _OneSpec()
         specs.argv = argv
         self._manager = KernelManager(kernel_name=name, kernel_spec_manager=specs)
-        self._manager.connection_file = str(bait.runtime / f"kernel-{name}-{bait.marker}.json")
+        # Not with the marker in it: the file's name is on the relay's command line.
+        file = bait.runtime / f"kernel-{secrets.token_hex(8)}.json"
+        self._manager.connection_file = str(file)
         self._manager.session.key = bait.leaks.plant("key").encode()
         self._manager.start_kernel(env=bait.environment, cwd=str(bait.folder))
         self._connect()

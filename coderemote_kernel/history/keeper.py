@@ -123,6 +123,10 @@ class HistoryKeeper:
         session = request.session + (self._session if request.session <= 0 else 0)
         if session == self._session:
             found = self._this_session(request.start, request.stop)
+            if request.session > 0:
+                # Asked for by its number, it answers to that number: IPython says 0 here too, and
+                # a client that took the number from a tail would not know its own session again.
+                found = [(session, line, source) for _, line, source in found]
             return _rows(found, output=request.output, outputs=self._outputs)
         found = self._attempt(lambda database: database.range(session, request.start, request.stop))
         return _rows(found, output=request.output, outputs={})

@@ -75,26 +75,31 @@ class CommGuard:
         if not isinstance(comm_id, str) or not _ID.fullmatch(comm_id):
             return None
         if not isinstance(target, str) or not isinstance(data, dict):
-            return self._deny(comm_id, "comm", why.NOT_A_MAPPING)
+            self._deny(comm_id, "comm", why.NOT_A_MAPPING)
+            return None
         if self._trusted:
             self._remember(comm_id, Widget(target))
             return content
-        if target not in self._targets:
-            return self._deny(comm_id, target, why.COMM_TARGET)
-        if comm_id not in self.widgets and len(self.widgets) >= _COMM_LIMIT:
-            return self._deny(comm_id, target, why.TOO_MANY_COMMS)
-        widget = Widget(target)
-        if target == _WIDGET:
-            judged = self._open_widget(comm_id, data, buffers)
-            if judged is None:
-                return None
-            widget, data = judged
-        elif target in _CORE_TARGETS:
-            data = {}
+        judged = self._judge_open(comm_id, target, data, buffers)
+        if judged is None:
+            return None
         self._denied.pop(comm_id, None)
-        self.widgets[comm_id] = widget
+        self.widgets[comm_id], data = judged
         # No target_module: the page would load a script of that name.
         return {"comm_id": comm_id, "target_name": target, "data": data}
+
+    def _judge_open(
+        self, comm_id: str, target: str, data: dict[str, Any], buffers: int | Iterable[object]
+    ) -> tuple[Widget, dict[str, Any]] | None:
+        if target not in self._targets:
+            self._deny(comm_id, target, why.COMM_TARGET)
+        elif comm_id not in self.widgets and len(self.widgets) >= _COMM_LIMIT:
+            self._deny(comm_id, target, why.TOO_MANY_COMMS)
+        elif target == _WIDGET:
+            return self._open_widget(comm_id, data, buffers)
+        else:
+            return Widget(target), {} if target in _CORE_TARGETS else data
+        return None
 
     def _open_widget(
         self, comm_id: str, data: dict[str, Any], buffers: int | Iterable[object]

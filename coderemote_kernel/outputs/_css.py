@@ -1,8 +1,8 @@
-"""Tell CSS that can do nothing but dress its own output from CSS that can do more.
+r"""Tell CSS that can do nothing but dress its own output from CSS that can do more.
 
 A style sheet in an output is global: it restyles the page around it. A style attribute can lay
 its element over the whole page, and any ``url()`` is a network connection. So a small grammar is
-accepted and the rest refused: no at-rules, no backslashes (escapes are how ``u\\72l(`` hides), no
+accepted and the rest refused: no at-rules, no backslashes (escapes are how ``u\72l(`` hides), no
 attribute selectors, known properties, known functions, rules that start at an id of the very same
 output. Whatever this grammar accepts, every CSS parser reads alike.
 """

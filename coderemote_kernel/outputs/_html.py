@@ -17,7 +17,7 @@ from html import unescape
 
 from coderemote_kernel.outputs import _reasons as why
 from coderemote_kernel.outputs._css import is_inert_sheet, is_inert_style, is_inert_value
-from coderemote_kernel.outputs._latex import has_active_math
+from coderemote_kernel.outputs._latex import typesets_active_math
 from coderemote_kernel.outputs._vocabulary import (
     BOOLEAN_ATTRIBUTES,
     HTML_ELEMENTS,
@@ -60,6 +60,8 @@ _BEFORE_ROOT = re.compile(
     re.ASCII,
 )
 _ROOT = re.compile(r"<svg[\s>]", re.ASCII)
+_TAG_NAME = re.compile(r"<[/!]?\s*+([A-Za-z][\w:-]*+)?+", re.ASCII)
+_HANDLER = re.compile(r"<[^>]{0,2000}[\s/\"']on[a-z]+\s*=", re.IGNORECASE | re.ASCII)
 _RAW_TEXT = re.compile(r"[^<&]*+")
 _REFERENCE = re.compile(r"url\(\s*+[\"']?+#([\w.-]++)", re.ASCII | re.IGNORECASE)
 _LOCAL = re.compile(r"\#([\w.-]++)", re.ASCII)
@@ -117,7 +119,7 @@ def nesting_is_shallow(html: str) -> bool:
     return True
 
 
-class _Active(Exception):  # noqa: N818 - a verdict, not a failure
+class _Active(Exception):
     """Ends the walk through the markup with the reason for holding it back."""
 
 
@@ -131,7 +133,7 @@ class _Proof:
         self.svg_depth = 0
         self.ids: set[str] = set()
         self.referred: set[str] = set()
-        self.referring: list[tuple[str, ...]] = []
+        self.referring: list[list[str]] = []  # the ids around each reference
         self.sheets: list[str] = []
         self.text: list[str] = []
         self.known: dict[str, tuple[str, str, str]] = {}  # tags that are the same each time
@@ -177,7 +179,7 @@ class _Proof:
     def _skip_comment(self, start: int) -> int:
         match = _COMMENT.match(self.html, start)
         if match is None:
-            head = re.compile(r"<[/!]?\s*+([A-Za-z][\w:-]*+)?+", re.ASCII).match(self.html, start)
+            head = _TAG_NAME.match(self.html, start)
             raise _Active(self._reason_for_tag(head[1] or "" if head else "", why.MALFORMED, start))
         return match.end()
 
@@ -186,9 +188,7 @@ class _Proof:
         lower = name.lower()
         if lower == "script":
             return why.SCRIPT
-        if start >= 0 and re.compile(r"<[^>]{0,2000}[\s/\"']on[a-z]+\s*=", re.I).match(
-            self.html, start
-        ):
+        if start >= 0 and _HANDLER.match(self.html, start):
             return why.HANDLER
         if lower and lower not in HTML_ELEMENTS and lower not in SVG_ELEMENTS | SHARED_ELEMENTS:
             return why.ELEMENT
@@ -286,28 +286,28 @@ class _Proof:
         return why.HANDLER if name.startswith("on") else why.ATTRIBUTE
 
     def _note_references(self, value: str) -> None:
-        names = tuple(_REFERENCE.findall(value))
+        names = _REFERENCE.findall(value)
         if names:
             self.referred.update(names)
-            self.referring.append((*(identity for _, _, identity in self.open), *names))
+            self.referring.append([identity for _, _, identity in self.open])
 
-    def _check_id(self, _element: str, value: str) -> str | None:
+    def check_id(self, _element: str, value: str) -> str | None:
         if not is_inert_id(value):
             return why.ATTRIBUTE
         self.ids.add(value)
         return None
 
-    def _check_class(self, _element: str, value: str) -> str | None:
+    def check_class(self, _element: str, value: str) -> str | None:
         return None if is_inert_class(value) else why.ATTRIBUTE
 
-    def _check_style(self, _element: str, value: str) -> str | None:
+    def check_style(self, _element: str, value: str) -> str | None:
         if "&" in value or not is_inert_style(value):
             return why.STYLE
         if "url" in value:
             self._note_references(value)
         return None
 
-    def _check_href(self, element: str, value: str) -> str | None:
+    def check_href(self, element: str, value: str) -> str | None:
         if element == "a":
             return None if is_inert_link(value) else why.LINK
         if element == "image":
@@ -316,19 +316,19 @@ class _Proof:
         if local is None or element not in ("use", "lineargradient", "radialgradient", "pattern"):
             return why.REFERENCE
         self.referred.add(local[1])
-        self.referring.append((*(identity for _, _, identity in self.open), local[1]))
+        self.referring.append([identity for _, _, identity in self.open])
         return None
 
-    def _check_src(self, element: str, value: str) -> str | None:
+    def check_src(self, element: str, value: str) -> str | None:
         kind = "image" if element == "img" else "media"
         ok = element in ("img", "audio", "video", "source") and is_inert_data_url(value, kind)
         return None if ok else why.REMOTE
 
-    def _check_target(self, element: str, value: str) -> str | None:
+    def check_target(self, element: str, value: str) -> str | None:
         # Any other name could steer a window the page has already opened.
         return None if element == "a" and value == "_blank" else why.ATTRIBUTE
 
-    def _check_rel(self, element: str, value: str) -> str | None:
+    def check_rel(self, element: str, value: str) -> str | None:
         ok = element == "a" and set(value.split()) <= {
             "noopener",
             "noreferrer",
@@ -344,23 +344,24 @@ class _Proof:
     def _check_references(self) -> None:
         # A reference from inside of something that is itself referred to multiplies: twenty
         # levels of <use> are a million elements and a frozen tab.
-        for *ancestors, _ in self.referring:
-            if any(identity and identity in self.referred for identity in ancestors):
+        for around in self.referring:
+            if not self.referred.isdisjoint(around):
                 raise _Active(why.REFERENCE)
 
     def _check_math(self) -> None:
-        if "\\" in self.html or "&" in self.html:
-            if has_active_math(unescape("".join(self.text))):
-                raise _Active(why.MATH)
+        if ("\\" in self.html or "&" in self.html) and typesets_active_math(
+            unescape("".join(self.text))
+        ):
+            raise _Active(why.MATH)
 
 
 _CHECKS: dict[str, Callable[[_Proof, str, str], str | None]] = {
-    "id": _Proof._check_id,
-    "class": _Proof._check_class,
-    "style": _Proof._check_style,
-    "href": _Proof._check_href,
-    "xlink:href": _Proof._check_href,
-    "src": _Proof._check_src,
-    "target": _Proof._check_target,
-    "rel": _Proof._check_rel,
+    "id": _Proof.check_id,
+    "class": _Proof.check_class,
+    "style": _Proof.check_style,
+    "href": _Proof.check_href,
+    "xlink:href": _Proof.check_href,
+    "src": _Proof.check_src,
+    "target": _Proof.check_target,
+    "rel": _Proof.check_rel,
 }

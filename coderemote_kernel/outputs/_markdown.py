@@ -13,7 +13,7 @@ import re
 from html import unescape
 
 from coderemote_kernel.outputs import _reasons as why
-from coderemote_kernel.outputs._latex import has_active_math
+from coderemote_kernel.outputs._latex import typesets_active_math
 
 __all__ = ["SIZE_LIMIT", "reason_markdown_is_active"]
 
@@ -59,8 +59,11 @@ def reason_markdown_is_active(text: str) -> str | None:
         return why.LINK_IN_MARKDOWN
     if not _fences_are_plain(text):
         return why.MERMAID
-    if ("\\" in text or "&" in text) and (has_active_math(text) or has_active_math(unescape(text))):
-        return why.MATH
+    if "\\" in text or "&" in text:
+        # As it stands, with its entities read, and with the backslash that markdown takes away.
+        for read in (text, unescape(text), text.replace("\\\\", "\\")):
+            if typesets_active_math(read):
+                return why.MATH
     return None
 
 

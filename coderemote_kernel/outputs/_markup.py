@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 from coderemote_kernel.outputs import _reasons as why
-from coderemote_kernel.outputs._clean import SIZE_LIMIT, clean_html, clean_svg
+from coderemote_kernel.outputs._clean import clean_html, clean_svg
 from coderemote_kernel.outputs._html import reason_html_is_active, reason_svg_is_active
 from coderemote_kernel.outputs._latex import has_active_math
 from coderemote_kernel.outputs._markdown import reason_markdown_is_active
 
 __all__ = ["inert_html", "judge_markup"]
 
+# About a second of proving; the length leaves room for inline images.
+_TAG_LIMIT = 1_000_000
+_LENGTH_LIMIT = 64 * 1024 * 1024
 # No text needs them, and parsers differ on what to do with them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
@@ -29,12 +32,12 @@ def judge_markup(mime: str, text: str) -> tuple[str | None, str | None]:
     if mime == "text/markdown":
         reason = reason_markdown_is_active(text)
         return (text, None) if reason is None else (None, reason)
+    if text.count("<") > _TAG_LIMIT or len(text) > _LENGTH_LIMIT:
+        return None, why.TOO_LARGE
     svg = mime == "image/svg+xml"
     reason = reason_svg_is_active(text) if svg else reason_html_is_active(text)
     if reason is None:
         return text, None
-    if len(text) > SIZE_LIMIT:
-        return None, reason
     return (clean_svg(text) if svg else clean_html(text)), reason
 
 

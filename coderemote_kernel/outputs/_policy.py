@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from coderemote_kernel.outputs import _reasons as why
-from coderemote_kernel.outputs._comms import CommGuard
 from coderemote_kernel.outputs._held import FilteredBundle, Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from coderemote_kernel.outputs._comms import CommGuard
 
 __all__ = ["ISOLATED_MIME", "OutputPolicy"]
 
@@ -56,12 +58,19 @@ class OutputPolicy:
     ) -> None:
         self.trusted = trusted
         self.held_total: Counter[str] = Counter()
-        self._comms = CommGuard(
+        self._extra_modules = frozenset(extra_widget_modules)
+        self._extra_targets = frozenset(extra_comm_targets)
+
+    @cached_property
+    def _comms(self) -> CommGuard:
+        from coderemote_kernel.outputs._comms import CommGuard
+
+        return CommGuard(
             bundle=self.bundle,
             note=self._note,
-            trusted=trusted,
-            extra_modules=frozenset(extra_widget_modules),
-            extra_targets=frozenset(extra_comm_targets),
+            trusted=self.trusted,
+            extra_modules=self._extra_modules,
+            extra_targets=self._extra_targets,
         )
 
     def bundle(self, data: object, metadata: object) -> FilteredBundle:
@@ -149,7 +158,7 @@ class OutputPolicy:
         """Forget every comm, as when the jail has died."""
         self._comms.forget()
 
-    def _judge(self, mime: object, value: object) -> tuple[Any, str | None]:
+    def _judge(self, mime: str, value: object) -> tuple[Any, str | None]:
         """Return what may pass of one value, and why something of it was held back."""
         if mime in _IMAGES:
             if (
@@ -165,7 +174,7 @@ class OutputPolicy:
                 return None, why.NOT_TEXT
             from coderemote_kernel.outputs._markup import judge_markup
 
-            return judge_markup(str(mime), value)
+            return judge_markup(mime, value)
         if mime == "application/json":
             return ({} if value is None else value), None
         if mime == WIDGET_VIEW_MIME:

@@ -74,17 +74,12 @@ NAMESPACES = {
 
 # Classes and ids that mean something to the page: a class can carry "cover everything" (lm-Menu,
 # jp-Dialog) or be looked for by a click handler, an id can stand in for a global of that name.
-_PAGE_PREFIX = (
-    r"(?:jp|lm|p|crm|coderemote|jupyter|cm|bp\d*|fa|fas|far|codicon|mjx|mathjax|mathquill|nb|ui|ace"
-    r"|widget|monaco|rp|sr|cell|notebook|modal|rdg|xterm|output|typeahead|tooltip|react)"
+_PAGES_OWN = (
+    r"(?!(?:jp|lm|p|crm|coderemote|jupyter|cm|bp\d*|fa|fas|far|codicon|mjx|nb|ui|ace|widget|monaco|rp|sr|rdg"
+    r"|rjsf|xterm|cell|notebook|modal|output|tooltip|galata)(?:[-_]|$)|mathjax|mathquill|codemirror)"
 )
-_CLASS = re.compile(
-    rf"(?!{_PAGE_PREFIX}(?:[-_A-Z]|$))[A-Za-z_][\w.:/%-]*+", re.ASCII | re.IGNORECASE
-)
-_ID = re.compile(
-    rf"(?!{_PAGE_PREFIX}(?:[-_]|$))(?=[\w.:-]*?\d)[A-Za-z][\w.:-]{{0,199}}+",
-    re.ASCII | re.IGNORECASE,
-)
+_CLASS = re.compile(rf"{_PAGES_OWN}[A-Za-z_][\w.:/%-]*+", re.ASCII | re.IGNORECASE)
+_ID = re.compile(rf"{_PAGES_OWN}(?=[\w.:-]*?\d)[A-Za-z][\w.:-]{{0,199}}+", re.ASCII | re.IGNORECASE)
 # A link waits for a click, which is the user's act: http(s) and mail go through. Within the server
 # only plain file names below the notebook do (IPython's FileLink): no leading slash, no "..", no
 # query, so neither /logout nor an API address can be dressed up as a result.

@@ -43,8 +43,10 @@ _OTHER_VIEWS = {
     "DirectionalLinkModel": None,
 }
 _NAMES = frozenset(
-    ("_model_module", "_model_module_version", "_model_name", "_view_count", "_view_module")
-    + ("_view_module_version", "_view_name")
+    """
+    _model_module _model_module_version _model_name _view_count _view_module _view_module_version
+    _view_name
+    """.split()
 )
 _HTML_MODELS = frozenset(("HTMLModel", "HTMLMathModel"))
 _MEDIA_MODELS = frozenset(("ImageModel", "AudioModel", "VideoModel"))
@@ -114,7 +116,7 @@ def filter_state(guard: CommGuard, widget: Widget, state: dict[str, Any]) -> dic
 _DROPPED: Any = object()
 
 
-def _field(guard: CommGuard, widget: Widget, key: str, value: Any) -> tuple[Any, str | None]:
+def _field(guard: CommGuard, widget: Widget, key: str, value: object) -> tuple[Any, str | None]:
     if key in _NAMES:
         return (value, None) if is_plain_json(value) else (_DROPPED, why.WIDGET_MODULE)
     model = widget.model
@@ -138,7 +140,7 @@ def _field(guard: CommGuard, widget: Widget, key: str, value: Any) -> tuple[Any,
     return (value, None) if is_plain_json(value) else (_DROPPED, why.ELEMENT)
 
 
-def _value(model: str, value: Any) -> tuple[Any, str | None]:
+def _value(model: str, value: object) -> tuple[Any, str | None]:
     if model in _MEDIA_MODELS:
         # The bytes come as buffers; whatever stands here in JSON is not an image.
         return (None, None) if value is None else (_DROPPED, why.NOT_AN_IMAGE)
@@ -158,12 +160,12 @@ def _value(model: str, value: Any) -> tuple[Any, str | None]:
 
 
 def _typeset(text: str) -> tuple[str, str | None]:
-    from coderemote_kernel.outputs._latex import defuse_math, has_active_math
+    from coderemote_kernel.outputs._latex import defuse_math, typesets_active_math
 
-    return (defuse_math(text), why.MATH) if has_active_math(text) else (text, None)
+    return (defuse_math(text), why.MATH) if typesets_active_math(text) else (text, None)
 
 
-def _description(widget: Widget, value: Any) -> tuple[Any, str | None]:
+def _description(widget: Widget, value: object) -> tuple[Any, str | None]:
     if not isinstance(value, str):
         return _DROPPED, why.NOT_TEXT
     if widget.html_description and ("<" in value or "&" in value):
@@ -173,7 +175,7 @@ def _description(widget: Widget, value: Any) -> tuple[Any, str | None]:
     return _typeset(value)
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     if value is None or isinstance(value, str | bool | int | float):
         return True
     return isinstance(value, list) and all(
@@ -181,7 +183,7 @@ def _is_text(value: Any) -> bool:
     )
 
 
-def _classes(value: Any) -> tuple[Any, str | None]:
+def _classes(value: object) -> tuple[Any, str | None]:
     from coderemote_kernel.outputs._vocabulary import is_inert_class
 
     words = value if isinstance(value, list) else [value]
@@ -190,7 +192,7 @@ def _classes(value: Any) -> tuple[Any, str | None]:
     return _DROPPED, why.ATTRIBUTE
 
 
-def _style_value(key: str, value: Any) -> tuple[Any, str | None]:
+def _style_value(key: str, value: object) -> tuple[Any, str | None]:
     from coderemote_kernel.outputs._css import is_inert_value
 
     if value is None or isinstance(value, bool | int | float):
@@ -200,7 +202,7 @@ def _style_value(key: str, value: Any) -> tuple[Any, str | None]:
     return _DROPPED, why.STYLE
 
 
-def _may_link(guard: CommGuard, end: Any) -> bool:
+def _may_link(guard: CommGuard, end: object) -> bool:
     if end is None:
         return True
     if not isinstance(end, list) or len(end) != 2 or not all(isinstance(part, str) for part in end):
@@ -213,7 +215,7 @@ def _may_link(guard: CommGuard, end: Any) -> bool:
     return widget.model not in kept_apart and not widget.model.endswith("StyleModel")
 
 
-def _outputs(guard: CommGuard, outputs: Any) -> list[dict[str, Any]]:
+def _outputs(guard: CommGuard, outputs: object) -> list[dict[str, Any]]:
     passed: list[dict[str, Any]] = []
     for output in outputs if isinstance(outputs, list) else ():
         kept = _output(guard, output) if isinstance(output, dict) else None

@@ -250,7 +250,12 @@ def test_a_range_is_ipythons(both, flags, session):
         for stop in (None, 0, 1, 2, 3, 99, -1, -2):
             content = {"hist_access_type": "range", "session": session} | flags
             content |= {"start": start, "stop": stop}
-            assert both[1].reply(content)["history"] == as_ipykernel(both[0], content), content
+            found = both[1].reply(content)["history"]
+            if session == 3:
+                # The current session by its number: ours says the number, IPython says 0.
+                assert {entry[0] for entry in found} <= {3}
+                found = [(0, *entry[1:]) for entry in found]
+            assert found == as_ipykernel(both[0], content), content
 
 
 @pytest.mark.parametrize("flags", FLAGS, ids=str)

@@ -116,7 +116,7 @@ def probe_user_namespaces(ground: Ground, rows: Rows) -> None:
     else:
         got, fix = f"no ({made.problem})", fixes.user_namespaces(made.code)
     ok = bool(mounted) if wanted else None
-    rows.add("user namespaces", yes_or_no(wanted), got, ok, fix)
+    rows.add("user namespaces", yes_or_no(wanted), got, ok, fix if wanted else "")
 
 
 def probe_stage(ground: Ground, rows: Rows) -> None:
@@ -134,7 +134,7 @@ def probe_stage(ground: Ground, rows: Rows) -> None:
         problem, fix = _split(error)
         rows.add("mount namespace", yes_or_no(wanted), problem, bad, fix)
     except OSError as error:
-        fix = fixes.user_namespaces(error.errno or 0)
+        fix = fixes.user_namespaces(error.errno or 0) if wanted else ""
         rows.add("mount namespace", yes_or_no(wanted), f"no ({error})", bad, fix)
     else:
         rows.add("mount namespace", yes_or_no(wanted), "yes", ok=True if wanted else None)

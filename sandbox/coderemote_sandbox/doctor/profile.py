@@ -1,4 +1,4 @@
-"""The AppArmor profile that the package ships: is it needed here, is it there, how does it get there."""
+"""The AppArmor profile that the package ships: whether it is needed, and how it is installed."""
 
 from __future__ import annotations
 

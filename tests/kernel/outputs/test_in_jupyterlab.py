@@ -37,7 +37,11 @@ def lab(tmp_path: Path, jupyter_dirs: Path) -> Iterator[tuple[str, Path]]:
     (settings / "overrides.json").write_text(json.dumps(OVERRIDES))
     info = jupyter_dirs / "jupyter-runtime"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
-    command += ["--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=t", f"--notebook-dir={folder}"]
+    command += [
+        "--ServerApp.ip=127.0.0.1",
+        "--IdentityProvider.token=t",
+        f"--notebook-dir={folder}",
+    ]
     command += [f"--LabApp.app_settings_dir={settings}", "--LabApp.news_url=None"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
@@ -105,7 +109,9 @@ def test_a_trusted_notebook_of_the_corpus(
     cells.append(new_code_cell("1", outputs=[benign]))
     notebook = folder / "corpus.ipynb"
     nbformat.write(new_notebook(cells=cells), notebook)
-    subprocess.run([sys.executable, "-m", "jupyter", "trust", notebook], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "jupyter", "trust", notebook], check=True, stdout=subprocess.DEVNULL
+    )
     listener.asked.clear()
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
     context.add_init_script("window.fired = []; window.pwn = id => window.fired.push(id);")
