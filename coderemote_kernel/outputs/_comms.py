@@ -137,7 +137,9 @@ class CommGuard:
         self._deny(comm_id, name, f"widget module {name[:60]} is not on the list")
         return None
 
-    def message(self, content: object, buffers: int | Iterable[object]) -> dict[str, Any] | None:
+    def message(  # noqa: PLR0911 - one per kind of comm
+        self, content: object, buffers: int | Iterable[object]
+    ) -> dict[str, Any] | None:
         if not isinstance(content, dict):
             return None
         comm_id, data = content.get("comm_id"), content.get("data")
@@ -155,7 +157,7 @@ class CommGuard:
             return None if judged is None else {"comm_id": comm_id, "data": judged}
         return {"comm_id": comm_id, "data": data} if widget.target not in _CORE_TARGETS else None
 
-    def _widget_message(
+    def _widget_message(  # noqa: PLR0911 - one per rule
         self, comm_id: str, widget: Widget, data: dict[str, Any], buffers: int | Iterable[object]
     ) -> dict[str, Any] | None:
         from coderemote_kernel.outputs._widgets import is_plain_json
@@ -299,7 +301,7 @@ class CommGuard:
 
 
 def _buffer_paths(paths: object) -> list[list[Any]]:
-    """Return the paths if each is one; the page assigns along them, so none may name a prototype."""
+    """Return the paths; the page assigns along them, so none may name a prototype."""
     if not isinstance(paths, list):
         return []
     for path in paths:

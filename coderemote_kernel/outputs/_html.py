@@ -12,8 +12,8 @@ the answer is a reason, and the cleaner takes over.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
+from typing import TYPE_CHECKING
 
 from coderemote_kernel.outputs import _reasons as why
 from coderemote_kernel.outputs._css import is_inert_sheet, is_inert_style, is_inert_value
@@ -34,6 +34,9 @@ from coderemote_kernel.outputs._vocabulary import (
     is_inert_id,
     is_inert_link,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "attribute_is_inert",
@@ -95,7 +98,7 @@ def attribute_is_inert(element: str, name: str, value: str) -> bool:
 
 
 def nesting_is_shallow(html: str) -> bool:
-    """Tell whether `html` is complete, balanced tags of bounded depth; says nothing on their kind."""
+    """Tell whether `html` is complete, balanced tags of bounded depth, of whatever kind."""
     stack: list[str] = []
     position = 0
     while (start := html.find("<", position)) >= 0:
@@ -264,7 +267,7 @@ class _Proof:
                 identity = value
         return identity
 
-    def reason_for_attribute(
+    def reason_for_attribute(  # noqa: PLR0911 - one per kind of attribute
         self, element: str, name: str, value: str, *, in_svg: bool
     ) -> str | None:
         check = _CHECKS.get(name)

@@ -158,7 +158,9 @@ class OutputPolicy:
         """Forget every comm, as when the jail has died."""
         self._comms.forget()
 
-    def _judge(self, mime: str, value: object) -> tuple[Any, str | None]:
+    def _judge(  # noqa: PLR0911 - one per kind of type
+        self, mime: str, value: object
+    ) -> tuple[Any, str | None]:
         """Return what may pass of one value, and why something of it was held back."""
         if mime in _IMAGES:
             if (
@@ -253,7 +255,7 @@ def _notice(held: list[Held]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return what is plain in a text the worker chose, so that a name cannot dress up the notice."""
+    """Return what is plain in a name the worker chose: it must not dress up the notice."""
     return "".join(
         c if c.isascii() and (c.isalnum() or c in " .,/+-_@*:") else "?" for c in text[:100]
     )

@@ -76,7 +76,7 @@ NAMESPACES = {
 # jp-Dialog) or be looked for by a click handler, an id can stand in for a global of that name.
 _PAGES_OWN = (
     r"(?!(?:jp|lm|p|crm|coderemote|jupyter|cm|bp\d*|fa|fas|far|codicon|mjx|nb|ui|ace|widget|monaco|rp|sr|rdg"
-    r"|rjsf|xterm|cell|notebook|modal|output|tooltip|galata)(?:[-_]|$)|mathjax|mathquill|codemirror)"
+    r"|rjsf|xterm|cell|notebook|modal|output|tooltip|galata)(?:[-_]|$)|mathjax|mathquill|codemirror|toastify|vega)"
 )
 _CLASS = re.compile(rf"{_PAGES_OWN}[A-Za-z_][\w.:/%-]*+", re.ASCII | re.IGNORECASE)
 _ID = re.compile(rf"{_PAGES_OWN}(?=[\w.:-]*?\d)[A-Za-z][\w.:-]{{0,199}}+", re.ASCII | re.IGNORECASE)
@@ -128,7 +128,7 @@ def _decode_head(encoded: str) -> bytes:
 
 
 def is_media(head: bytes) -> bool:
-    """Tell sound and film from a playlist: browsers sniff, and an HLS playlist fetches its parts."""
+    """Tell sound and film from a playlist: browsers sniff, and an HLS playlist fetches."""
     return (
         head.startswith((b"RIFF", b"ID3", b"OggS", b"fLaC", b"\x1aE\xdf\xa3"))
         or head[4:8] == b"ftyp"

@@ -116,7 +116,9 @@ def filter_state(guard: CommGuard, widget: Widget, state: dict[str, Any]) -> dic
 _DROPPED: Any = object()
 
 
-def _field(guard: CommGuard, widget: Widget, key: str, value: object) -> tuple[Any, str | None]:
+def _field(  # noqa: PLR0911 - one per kind of field
+    guard: CommGuard, widget: Widget, key: str, value: object
+) -> tuple[Any, str | None]:
     if key in _NAMES:
         return (value, None) if is_plain_json(value) else (_DROPPED, why.WIDGET_MODULE)
     model = widget.model
@@ -140,7 +142,9 @@ def _field(guard: CommGuard, widget: Widget, key: str, value: object) -> tuple[A
     return (value, None) if is_plain_json(value) else (_DROPPED, why.ELEMENT)
 
 
-def _value(model: str, value: object) -> tuple[Any, str | None]:
+def _value(  # noqa: PLR0911 - one per kind of value
+    model: str, value: object
+) -> tuple[Any, str | None]:
     if model in _MEDIA_MODELS:
         # The bytes come as buffers; whatever stands here in JSON is not an image.
         return (None, None) if value is None else (_DROPPED, why.NOT_AN_IMAGE)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import runpy
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coderemote_kernel.outputs import OutputPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -64,7 +66,8 @@ window.intact = () => {
   const outside = document.getElementById('outside');
   const style = getComputedStyle(outside);
   return outside.getBoundingClientRect().height === 200 && style.display === 'block' &&
-    style.backgroundImage === 'none' && getComputedStyle(document.body).backgroundImage === 'none' &&
+    style.backgroundImage === 'none' &&
+    getComputedStyle(document.body).backgroundImage === 'none' &&
     [[5, 5], [300, 100], [700, 195]].every(([x, y]) => document.elementFromPoint(x, y) === outside);
 };
 </script>"""
@@ -98,7 +101,7 @@ def listener() -> Iterator[Listener]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name http.server looks for
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -131,7 +131,8 @@ def test_a_trusted_notebook_of_the_corpus(
     outside = [url for url in elsewhere if not url.startswith((base, "data:", "blob:"))]
     leads = page.evaluate(
         # Plain text is linked by JupyterLab itself, so only what came as markup counts.
-        "() => [...document.querySelectorAll('.jp-OutputArea :not(.jp-RenderedText pre) > a[href]')]"
+        "() => [...document.querySelectorAll"
+        "('.jp-OutputArea :not(.jp-RenderedText pre) > a[href]')]"
         ".map(a => a.protocol || '').filter(Boolean)"
     )
     styles = page.evaluate("() => document.querySelectorAll('.jp-OutputArea [style*=url]').length")

@@ -63,6 +63,8 @@ HTML = {
     "math": r"<p>$\frac{a}{b}$ and \(\sum_{i=0}^n i\)</p>",
     "details": "<details open><summary>more</summary><ul><li>a</li></ul></details>",
     "colour": "<span style='color: rgb(1, 2, 3); background-color: hsl(120 50% 50% / .5)'>x</span>",
+    "paths": "<td>C:\\data\\href</td><td>\\input{x}</td>",
+    "plain classes": "<p class='paragraph face note-1'>x</p>",
     "pass through dollars": "<td>$5 and $6 \\ 7</td>",
 }
 MARKDOWN = {

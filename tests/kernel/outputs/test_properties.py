@@ -34,10 +34,13 @@ MIMES = st.sampled_from(
     ]
 )
 PIECES = st.sampled_from(
-    """<b> </b> <p </p> <script> </script> <svg> </svg> <style> </style> <!-- --> <img <a <math> <table>
-    <td> src= href= style= onerror= class= id= title= " ' > / = javascript: http://e/ url( ) #a1 { } ; : @import
-    \\ &#60; &lt; & x data:image/png;base64,AAAA <title> </title> <use <g <![CDATA[ ]]> <? ?> $ \\href ![ ]( ]: ```
-    color:red position:fixed <textarea> <noscript> <template> </template> onload alert(1) T_1 .dataframe""".split()
+    r"""
+    <b> </b> <p </p> <script> </script> <svg> </svg> <style> </style> <!-- --> <img <a <math> <td>
+    <table> src= href= style= onerror= class= id= title= " ' > / = javascript: http://e/ url( ) #a1
+    { } ; : @import \ &#60; &lt; & x data:image/png;base64,AAAA <title> </title> <use <g <![CDATA[
+    ]]> <? ?> $ \href ![ ]( ]: ``` color:red position:fixed <textarea> <noscript> <template>
+    </template> onload alert(1) T_1 .dataframe
+    """.split()
 ) | st.sampled_from([" ", "\n", "\t", "\x00", "\x0c", "\u2028", "\u212a", "\ud800"])
 MARKUP = st.lists(PIECES, max_size=25).map("".join)
 FORBIDDEN = re.compile(
