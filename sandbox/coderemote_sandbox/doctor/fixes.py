@@ -83,10 +83,10 @@ def proc() -> str:
 
 def cgroup(problem: str) -> str:
     """Say how to get a cgroup, from what stood in the way."""
-    if "Read-only" in problem:
+    if "Read-only" in problem or in_container():
         return (
-            "the cgroup file system is mounted read-only, as container runtimes do: mount it "
-            f"writable with a cgroup namespace of its own ({_GUIDE}, 'Containers')"
+            "container runtimes mount cgroups read-only: mount them writable, with a cgroup "
+            f"namespace of the container's own ({_GUIDE}, 'Containers')"
         )
     if "no cgroup file system" in problem:
         return "mount a cgroup v2 file system on /sys/fs/cgroup"

@@ -135,7 +135,7 @@ def probe_stage(ground: Ground, rows: Rows) -> None:
         rows.add("mount namespace", yes_or_no(wanted), problem, bad, fix)
     except OSError as error:
         fix = fixes.user_namespaces(error.errno or 0) if wanted else ""
-        rows.add("mount namespace", yes_or_no(wanted), f"no ({error})", bad, fix)
+        rows.add("mount namespace", yes_or_no(wanted), f"no ({error.strerror or error})", bad, fix)
     else:
         rows.add("mount namespace", yes_or_no(wanted), "yes", ok=True if wanted else None)
 

@@ -66,4 +66,4 @@ def _verdict(report: Report) -> str:
     if not missing:
         return f"Everything the configuration asks for is here (tier {report.tier})."
     names = ", ".join(dict.fromkeys(row.layer for row in missing))
-    return f"Missing for tier {report.tier}: {names}. No kernel will start like this."
+    return f"Missing for tier {report.tier}: {names}."
