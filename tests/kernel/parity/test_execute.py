@@ -211,7 +211,7 @@ def test_set_next_input_is_a_payload(notebook):
 
 def test_the_reply_says_when_the_cell_began_and_whether_all_is_well(notebook):
     metadata = notebook.ok("1").message["metadata"]
-    assert {"started", "dependencies_met", "engine", "status"} <= set(metadata)
+    assert {"started", "dependencies_met", "status"} <= set(metadata)
 
 
 def test_a_cell_of_a_megabyte_runs(notebook):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import uuid
 
 import pytest
 import zmq
@@ -177,9 +176,19 @@ def test_a_message_with_too_few_parts_is_dropped(wire):
     assert not wire.answered()
 
 
-def test_an_execute_request_without_code_does_not_stop_the_kernel(wire):
-    wire.send(wire.parts("execute_request", {"silent": False}))
-    wire.send(wire.parts("complete_request", {"cursor_pos": "seven"}))
-    wire.send(wire.parts("no_such_request", {"id": uuid.uuid4().hex}))
-    while wire.answered():
-        wire.socket.recv_multipart()
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("execute_request", {"silent": False}),
+        ("complete_request", {"cursor_pos": "seven"}),
+        ("inspect_request", {}),
+        ("is_complete_request", {}),
+        ("history_request", {"hist_access_type": "sideways"}),
+        ("comm_info_request", {"target_name": [1]}),
+        ("comm_msg", {"comm_id": "nobodys", "data": {}}),
+        ("comm_close", {}),
+    ],
+)
+def test_a_request_the_kernel_cannot_answer_holds_nothing_up(own_notebook, kind, content):
+    own_notebook.send(kind, content)
+    assert own_notebook.ok("'goes on'").result == "'goes on'"
