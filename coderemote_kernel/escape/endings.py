@@ -19,7 +19,7 @@ __all__ = ["run_ending"]
 
 _GONE_WITHIN_S = 1.0
 _POLITENESS_S = 15.0  # what jupyter_client waits for a kernel that does not go by itself, and more
-_CELL_S = 4.0
+_SETTLING_S = 20.0
 
 
 def run_ending(attack: Attack, kernel: Kernel, bait: Bait, machine: Machine) -> Result:
@@ -28,11 +28,9 @@ def run_ending(attack: Attack, kernel: Kernel, bait: Bait, machine: Machine) -> 
     started = time.monotonic()
     client = session.client
     result = Result(attack, Outcome.HELD)
-    answer = client.execute(cell_of(attack, bait.targets), _CELL_S, **attack.options)
-    result.error = answer.error
+    attempted = _settle_in(session, attack)
     settled = processes.with_marker(bait.marker)
     everyone = processes.descendants(session.pid) | dict.fromkeys(settled, "")
-    attempted = f"ATTEMPT:{attack.id}" in said(client.take())
     try:
         result.findings += _end(session, attack.ending)
         left = processes.wait_until_gone(list(everyone), _GONE_WITHIN_S)
@@ -52,6 +50,17 @@ def run_ending(attack: Attack, kernel: Kernel, bait: Bait, machine: Machine) -> 
             result.outcome = Outcome.DUD
     result.seconds = time.monotonic() - started
     return result
+
+
+def _settle_in(session: Session, attack: Attack) -> bool:
+    """Run the cell until it says that it is ready; it need not end for that, and some never do."""
+    client, until = session.client, time.monotonic() + _SETTLING_S
+    client.start("execute_request", {"code": cell_of(attack, session.bait.targets)})
+    while time.monotonic() < until:
+        client.drain(0.05)
+        if f"ATTEMPT:{attack.id}" in said(client.received):
+            return True
+    return False
 
 
 def _end(session: Session, ending: Ending | None) -> list[str]:

@@ -154,7 +154,7 @@ time.sleep(0.05)
         title="raise SIGURG in the relay by out-of-band data on the wall",
         code="""
 out = wall()
-attempt()
+attempt(0.1)
 with socket.socket(fileno=os.dup(out)) as sock:
     for _ in range(5):
         with contextlib.suppress(OSError):
