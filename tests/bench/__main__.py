@@ -48,9 +48,11 @@ def main() -> int:
     """Measure, print, and write the page."""
     options = _options()
     if options.profile:
-        from . import importtime
+        from . import importtime, timeline
 
         importtime.show()
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as home:
+            timeline.show(Bench(Path(home)))
         return 0
     chosen = options.only.split(",") if options.only else list(PARTS)
     if unknown := set(chosen) - set(PARTS):
