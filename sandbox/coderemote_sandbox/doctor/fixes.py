@@ -85,12 +85,14 @@ def cgroup(problem: str) -> str:
     """Say how to get a cgroup, from what stood in the way."""
     if "Read-only" in problem or in_container():
         return (
-            "container runtimes mount cgroups read-only: mount them writable, with a cgroup "
-            f"namespace of the container's own ({_GUIDE}, 'Containers')"
+            "container runtimes mount cgroups read-only; without one, coderemote watches the "
+            f"jail's memory from outside ({_GUIDE}, 'Containers')"
+        )
+    if "busy" in problem:
+        return (
+            "the server sits in the delegated group itself, where none can be made below it: use "
+            f"DelegateSubgroup= and CodeRemoteKernel.cgroup_parent ({_GUIDE}, 'Cgroups')"
         )
     if "no cgroup file system" in problem:
         return "mount a cgroup v2 file system on /sys/fs/cgroup"
-    return (
-        "have one delegated: systemd-run --user --scope -p Delegate=yes jupyter lab, or "
-        f"Delegate=yes in the service's unit ({_GUIDE}, 'Cgroups')"
-    )
+    return f"have one delegated by systemd: Delegate=yes ({_GUIDE}, 'Cgroups')"
