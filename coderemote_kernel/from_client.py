@@ -120,7 +120,7 @@ class FromClient:
         self._answered(request, self._session.history.reply(request.content))
 
     def _connect(self, request: Request) -> None:
-        self._answered(request, {"status": "ok"})
+        self._answered(request, {"status": "ok", **self._out.ports})
 
     def _interrupt_request(self, request: Request) -> None:
         self._interrupt()
@@ -143,6 +143,8 @@ class FromClient:
             return
         if request.msg_type == "comm_open":
             session.policy.client_comm_open(request.content)
+        elif request.msg_type == "comm_close":
+            session.policy.client_comm_close(request.content)
         request.replied = True  # no answer is due, and an end only if no cell is running
         self._send(frames.SHELL, request)
 

@@ -207,15 +207,18 @@ class FromWorker:
             version = parse(parts[2], "the metadata").get("version")
             if isinstance(version, str):
                 metadata = dumps({"version": version})
-        allowed = self._session.policy.comm_open(content, len(parts) - 4)
+        allowed = self._session.policy.comm_open(content, parts[4:])
         self._pass_comm(request, msg_type, allowed, metadata, parts[4:])
 
     def _comm(
         self, request: Request, msg_type: str, content: dict[str, Any], parts: list[bytes]
     ) -> None:
         policy = self._session.policy
-        check = policy.comm_msg if msg_type == "comm_msg" else policy.comm_close
-        self._pass_comm(request, msg_type, check(content), EMPTY, parts[4:])
+        if msg_type == "comm_msg":
+            allowed = policy.comm_msg(content, parts[4:])
+        else:
+            allowed = policy.comm_close(content)
+        self._pass_comm(request, msg_type, allowed, EMPTY, parts[4:])
 
     def _pass_comm(
         self,
@@ -228,6 +231,10 @@ class FromWorker:
         if allowed is None:
             request.held += 1
             return
+        data = allowed.get("data")
+        wanted = data.get("buffer_paths") if isinstance(data, dict) else None
+        if not wanted and not self._session.settings.trusted_output:
+            buffers = []  # what no path of the filtered state leads to is for nobody
         parent = request.message.raw_header
         self._out.publish(msg_type, parent, allowed, metadata=metadata, buffers=buffers)
 
@@ -323,7 +330,7 @@ class FromWorker:
         theirs = parse(raw_metadata, "the metadata") if len(raw_metadata) < 4096 else {}
         metadata = {
             key: theirs[key]
-            for key in ("started", "dependencies_met", "status")
+            for key in ("started", "dependencies_met", "engine", "status")
             if isinstance(theirs.get(key), (str, bool))
         }
         return dumps({**metadata, "coderemote": session.account(request)})

@@ -42,6 +42,8 @@ class Publisher:
         self.signer = Signer(key, str(connection.get("signature_scheme") or "hmac-sha256"))
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._connection = connection
+        names = ("shell", "control", "stdin", "iopub", "hb")
+        self.ports = {f"{name}_port": connection[f"{name}_port"] for name in names}
         self.shell = self._bind(zmq.ROUTER, "shell")
         self.control = self._bind(zmq.ROUTER, "control")
         self.stdin = self._bind(zmq.ROUTER, "stdin")
@@ -57,6 +59,11 @@ class Publisher:
             sock.router_handover = 1  # a client that reconnects keeps its identity
         else:
             sock.sndhwm = _PUB_QUEUE
+        if secret := self._connection.get("curve_secretkey"):
+            # Keys that Jupyter made for this kernel; without them the sockets are as ever.
+            sock.curve_secretkey = secret.encode()
+            sock.curve_publickey = self._connection["curve_publickey"].encode()
+            sock.curve_server = True
         transport, ip = self._connection.get("transport", "tcp"), self._connection["ip"]
         port = self._connection[f"{name}_port"]
         sock.bind(f"{transport}://{ip}{':' if transport == 'tcp' else '-'}{port}")

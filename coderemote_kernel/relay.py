@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 _READ = 1 << 18
 _PORTIONS = 4  # reads from the wall before the clients have a turn
 _WATCHFUL_TICK_S, _BUSY_TICK_S, _IDLE_TICK_S = 0.01, 0.05, 0.5
-_IDLE_AFTER_REPLY_S = 5.0
+_HALF_ANSWERED_S = 2.0
 _SHUTDOWN_S = 1.0
 _MOST_FAILED_STARTS = 3
 _START_S = 60.0
@@ -99,7 +99,7 @@ class Relay:
         self._shutdown: Request | None = None
         self._shutdown_by = 0.0
         self._leaving = False
-        self._reply_at: dict[str, float] = {}
+        self._half_answered: dict[str, float] = {}
         if settings.audit_log:
             from coderemote_kernel.audit import AuditLog
 
@@ -239,7 +239,7 @@ class Relay:
         failed = request.outcome != "ok"
         stop = bool(request.content.get("stop_on_error", True)) and not request.silent
         session.table.finish(request)
-        self._reply_at.pop(request.msg_id, None)
+        self._half_answered.pop(request.msg_id, None)
         if request.channel == "control":
             return
         if request.is_cell and failed and stop:
@@ -279,8 +279,8 @@ class Relay:
             if request.is_cell and jail.ready:
                 used = measured.cpu_ns - request.cpu_ns_before if measured is not None else 0
                 self._hold_to_limits(jail, request, now, used / 1e9)
-            if request.replied and not request.idle:
-                self._force_idle(request, now)
+            if request.replied != request.idle:
+                self._force_end(request, now)
 
     def _hold_to_limits(self, jail: Jail, request: Request, now: float, cpu_s: float) -> None:
         limits = self.session.launcher.plan.limits
@@ -298,14 +298,25 @@ class Relay:
             request.interrupted_at = now
             jail.interrupt()
 
-    def _force_idle(self, request: Request, now: float) -> None:
-        """A worker that answers and never says that it is done must not block the notebook."""
-        since = self._reply_at.setdefault(request.msg_id, now)
-        if now - since > _IDLE_AFTER_REPLY_S:
-            self.session.reject("an answer without an end")
+    def _force_end(self, request: Request, now: float) -> None:
+        """End a request that is answered but not ended, or ended but not answered.
+
+        A hostile worker can leave it at that; a stock one does when it cannot read the request.
+        Neither may block the notebook.
+        """
+        since = self._half_answered.setdefault(request.msg_id, now)
+        if now - since < _HALF_ANSWERED_S:
+            return
+        self.session.reject("half an answer")
+        if not request.replied:
+            request.replied, request.outcome = True, "error"
+            text = "the sandbox gave no answer to this request; see whether it is complete"
+            error = {"ename": "NoAnswer", "evalue": text, "traceback": [text]}
+            self._out.reply(request, {"status": "error", **error})
+        if not request.idle:
             request.idle = True
             self._out.status("idle", request.message.raw_header)
-            self._ended(request)
+        self._ended(request)
 
     def _died(self, jail: Jail, death: Death) -> None:
         """Answer for what the dead jail leaves open and start the next one."""
@@ -339,7 +350,7 @@ class Relay:
         """Free the lanes of requests that died with their jail; subshells died with it too."""
         session = self.session
         session.table.clear()
-        self._reply_at.clear()
+        self._half_answered.clear()
         for lane in session.lanes.values():
             lane.running = None
         session.lanes = {

@@ -121,7 +121,7 @@ def _has_more_than_connection_file(argv: Sequence[str]) -> bool:
         if argument in {"-f", "--f"}:
             # The file's name follows; a missing one is for the relay to complain about.
             next(iter(arguments), None)
-        elif not argument.startswith(("-f=", "--f=")):
+        elif argument.startswith("-") and not argument.startswith(("-f=", "--f=")):
             return True
     return False
 

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import itertools
 import os
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,8 @@ __all__ = ["DELIMITER", "EMPTY", "ClientMessage", "Signer", "WireError", "dumps"
 DELIMITER = b"<IDS|MSG>"
 EMPTY = b"{}"
 _PROTOCOL = "5.4"
+_HEARD = 65_536
+"""Signatures remembered, as many as jupyter_client does."""
 
 
 class WireError(ValueError):
@@ -100,6 +103,7 @@ class Signer:
         self._base = hmac.new(key, digestmod=digest) if key else None
         self._session = os.urandom(16).hex()
         self._numbers = itertools.count(1)
+        self._heard: OrderedDict[bytes, None] = OrderedDict()
 
     def _sign(self, parts: Sequence[bytes]) -> bytes:
         if self._base is None:
@@ -123,11 +127,23 @@ class Signer:
         if self._base is not None and not hmac.compare_digest(self._sign(signed), frames[at + 1]):
             msg = "the signature is wrong"
             raise WireError(msg)
+        self._remember(frames[at + 1])
         header = parse(signed[0], "the header")
         if not isinstance(header.get("msg_id"), str) or not isinstance(header.get("msg_type"), str):
             msg = "the header has no msg_id or no msg_type"
             raise WireError(msg)
         return ClientMessage(frames[:at], header, signed[0], signed[2], signed[3], frames[at + 6 :])
+
+    def _remember(self, signature: bytes) -> None:
+        """Hear a signed message once: who repeats it without the key must not run it again."""
+        if self._base is None:
+            return
+        if signature in self._heard:
+            msg = "it was heard before"
+            raise WireError(msg)
+        self._heard[signature] = None
+        if len(self._heard) > _HEARD:
+            self._heard.popitem(last=False)
 
     def header(self, msg_type: str) -> bytes:
         """Return the header of a new message of the relay's own."""

@@ -142,8 +142,7 @@ def _options(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
     for argument in arguments:
         option, equals, value = argument.partition("=")
         if not option.startswith("-"):
-            msg = f"{_short(argument)}: an argument without a name; settings are --NAME=VALUE."
-            raise ConfigurationError(msg)
+            continue  # `jupyter run FILE` tells the kernel the file's name, and runs it itself
         if not equals:
             following = next(arguments, None)
             if following is None:

@@ -15,13 +15,14 @@ Run as ``python -I init.py WALL_FD LEASH_FD OPTIONS``; ``OPTIONS`` is JSON, see 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import resource
 import select
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 _PR_SET_DUMPABLE = 4
 
@@ -90,6 +91,24 @@ def _watch(worker: int, leash: int, wakeup: int) -> None:
                 _interrupt(worker)
 
 
+def _own_package(module: str) -> Any:
+    """Import a module that lies beside this script, under a name no user's file has.
+
+    On ``sys.path``, this folder would put its ``kernel`` and ``frames`` before theirs.
+    """
+    folder = os.path.dirname(os.path.abspath(__file__))
+    name = "_coderemote_worker"
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(folder)
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
+    spec.loader.exec_module(package)
+    return importlib.import_module(f"{name}.{module}")
+
+
 def main(argv: list[str]) -> None:
     """Start the worker and stay until it ends; does not return in either process."""
     wall, leash = int(argv[1]), int(argv[2])
@@ -109,13 +128,8 @@ def main(argv: list[str]) -> None:
         for unwanted in (leash, wakeup, signalled):
             os.close(unwanted)
         os.setsid()
-        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-        if TYPE_CHECKING:
-            from . import kernel
-        else:
-            import kernel  # the heavy imports belong to the worker alone
-
-        kernel.run(wall, options)
+        # The heavy imports belong to the worker alone.
+        _own_package("kernel").run(wall, options)
         os._exit(0)
     os.close(wall)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

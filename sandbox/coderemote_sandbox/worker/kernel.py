@@ -11,19 +11,15 @@ and signatures belong to the trusted side.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
-if TYPE_CHECKING:
-    from . import frames, landlock, lazy_debugger
-else:  # run as a script, inside the jail: these lie beside it
-    import frames
-    import landlock
-    import lazy_debugger
+from . import frames, lazy_debugger
 
 __all__ = ["run"]
 
@@ -148,6 +144,8 @@ def _application(options: dict[str, Any]) -> Any:
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = Worker.instance(config=config)
     app.initialize([])  # type: ignore[no-untyped-call]
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # -I left it out for the start; modules beside the notebook need it
     _continue_session(app.shell, int(options.get("execution_count", 1)))
     _explain_relay_magics(app.shell, options.get("relay_magics", {}))
     return app
@@ -176,6 +174,21 @@ def _explain_relay_magics(shell: Any, names: dict[str, str]) -> None:
         explain(name)
 
 
+def _wake_on_signals() -> None:
+    """Let a signal wake the event loop, so that an awaiting cell is interrupted at once.
+
+    ipykernel's handler adds a callback to a loop that sleeps on; it would be looked at only when
+    the next message comes.
+    """
+    from tornado.ioloop import IOLoop
+
+    awake, signalled = socket.socketpair()
+    for end in (awake, signalled):
+        end.setblocking(False)
+    IOLoop.current().add_handler(awake, lambda *_: awake.recv(4096), IOLoop.READ)
+    signal.set_wakeup_fd(signalled.detach(), warn_on_full_buffer=False)
+
+
 def run(wall_fd: int, options: dict[str, Any]) -> None:
     """Serve as the kernel of one session until the wall closes or the kernel is shut down.
 
@@ -189,6 +202,8 @@ def run(wall_fd: int, options: dict[str, Any]) -> None:
     """
     rules = options.get("landlock")
     if rules:
+        from . import landlock  # one tier only
+
         landlock.restrict(rules)
     # Stacks count as data: at the usual 8 MiB, a hundred idle threads would be the memory limit.
     threading.stack_size(_THREAD_STACK)
@@ -197,4 +212,5 @@ def run(wall_fd: int, options: dict[str, Any]) -> None:
     lazy_debugger.install()
     app = _application(options)
     Bridge(wall, app.context).start()
+    _wake_on_signals()
     app.start()
