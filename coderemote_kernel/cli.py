@@ -123,7 +123,10 @@ def _doctor_parser() -> argparse.ArgumentParser:
 
 
 def _doctor(arguments: list[str]) -> int:
-    options, settings = _doctor_parser().parse_known_args(arguments)
+    parser = _doctor_parser()
+    options, settings = parser.parse_known_args(arguments)
+    if stray := _stray(settings):
+        parser.error(f"unrecognized argument: {stray}")
     settings += [f"--config={file}" for file in options.config]
     if options.tier:
         settings.append(f"--CodeRemoteKernel.tier={options.tier}")
@@ -146,6 +149,19 @@ def _doctor(arguments: list[str]) -> int:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(as_table(report, width=width, colour=colour))
     return 0 if report.ok else 1
+
+
+def _stray(settings: list[str]) -> str:
+    """Return the first argument that is no setting and no setting's value; empty if there is none.
+
+    A kernel passes over such words, because Jupyter's own commands may leave some.
+    """
+    is_value = False
+    for argument in settings:
+        if not argument.startswith("-") and not is_value:
+            return argument
+        is_value = argument.startswith("-") and "=" not in argument
+    return ""
 
 
 def _plan(arguments: list[str]) -> Plan:

@@ -75,7 +75,6 @@ def test_asking_for_the_version_imports_nothing_heavy():
         ("--CodeRemoteKernel.tier=fulll", "is not allowed"),
         ("--bogus=1", "there is no such option"),
         ("--config=/nonexistent/config.py", "cannot be read"),
-        ("word", "without a name"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_status_2(argument, said, jupyter_dirs, capsys):
@@ -85,6 +84,12 @@ def test_a_wrong_setting_is_one_line_and_status_2(argument, said, jupyter_dirs, 
     assert shown.err.startswith("coderemote: ")
     assert said in shown.err
     assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["word"], ["--CodeRemoteKernel.cpus=1", "word"]])
+def test_a_stray_word_is_refused(arguments, capsys):
+    assert ended("doctor", *arguments) == 2
+    assert "unrecognized argument: word" in capsys.readouterr().err
 
 
 @pytest.mark.sandbox
