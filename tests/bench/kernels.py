@@ -104,7 +104,7 @@ class Kernel:
             self.process = subprocess.Popen(
                 command(name, fname),
                 cwd=folder,
-                env=_environment(home),
+                env=environment(home),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -236,12 +236,13 @@ class Kernel:
         self._context.destroy(linger=0)
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     """Keep the user's profile and history out of it, and end the kernel if this process ends."""
     return {
         **os.environ,
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
         "JPY_PARENT_PID": str(os.getpid()),
     }
 

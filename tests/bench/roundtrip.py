@@ -107,7 +107,9 @@ def _loud_cell(kernel: Kernel, code: str) -> float:
     content = kernel.reply(msg_id)
     took_ms = (time.perf_counter() - started) * 1000
     text_bytes = sum(
-        len(message.content["text"]) for message in received if message.kind == "stream"
+        len(message.content["text"])
+        for message in received
+        if message.kind == "stream" and message.content["name"] == "stdout"
     )
     displays = sum(message.kind == "display_data" for message in received)
     complete = text_bytes == PRINT_BYTES if "print(" in code else displays == DISPLAYS

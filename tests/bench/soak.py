@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_client.manager import KernelManager
 
 from . import processes
-from .kernels import OURS, BenchError
+from .kernels import OURS, BenchError, environment
 from .results import Row, Section, slope
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def measure_restarts(bench: Bench) -> Section:
     """Restart the kernel as a person does, and look at what is left behind on the machine."""
     restarts = bench.times(500, 10)
     manager = KernelManager(kernel_name=OURS)
-    manager.start_kernel(cwd=str(bench.home), env={**os.environ, "IPYTHONDIR": str(bench.home)})
+    manager.start_kernel(cwd=str(bench.home), env=environment(bench.home))
     try:
         _answer(manager)
         before = _left_on_the_machine()

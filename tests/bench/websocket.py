@@ -62,6 +62,7 @@ class Server:
             **os.environ,
             "IPYTHONDIR": str(home / "ipython"),
             "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+            "JUPYTER_DATA_DIR": str(home / "data"),
             "JUPYTER_CONFIG_DIR": str(home / "config"),
         }
         with self.log.open("wb") as log:

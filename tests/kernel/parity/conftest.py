@@ -161,6 +161,7 @@ def kernelspecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(place / "ipython"))
         patch.setenv("JUPYTER_RUNTIME_DIR", str(place / "runtime"))
+        patch.setenv("JUPYTER_DATA_DIR", str(place / "own-data"))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
         try:
             KernelSpecManager().get_kernel_spec(OURS)
