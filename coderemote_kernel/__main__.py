@@ -6,9 +6,26 @@ imports are the longest part of a start, and both sides then come up side by sid
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import os
 import sys
+
+
+def _import_later(name: str) -> None:
+    """Have a module loaded when something of it is used: the recipe of importlib's manual."""
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+
+
+# dataclasses imports it and hardly ever uses it: a third of what stands before the jail's start.
+_import_later("inspect")
+
+import json
 
 from coderemote_kernel.settings import Settings, needs_loading
 from coderemote_sandbox.errors import CodeRemoteError, ConfigurationError, SandboxError
@@ -18,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coderemote_sandbox.jail import Jail
-    from coderemote_sandbox.launcher import Launcher, Plan
+    from coderemote_sandbox.launcher import Launcher
 
 _FIRST_MAGICS = {
     "limits": "Show the limits of this session and what has been used of them.",
@@ -39,14 +56,20 @@ def main(argv: list[str] | None = None) -> int:
     launcher = _launcher(settings)
     jail, problem = _first_jail(launcher)
     _tidy_environment()
-    # From here on the worker is importing too.
+    # From here on the worker is importing too. First what clients are waiting to connect to.
+    from coderemote_kernel.publisher import Publisher
+
+    out = Publisher(connection)
     from coderemote_kernel.relay import Relay
+    from coderemote_kernel.session import Session
 
     _log_to_stderr()
     # Jupyter Server names the file kernel-<id>.json.
     name = os.path.basename(_connection_path(arguments))
     kernel_id = name.removeprefix("kernel-").removesuffix(".json")
-    Relay(connection, settings, launcher, jail, problem, kernel_id=kernel_id).run()
+    session = Session(settings, launcher, kernel_id)
+    session.problem = problem
+    Relay(session, out, jail).run()
     return 0
 
 
@@ -82,31 +105,10 @@ def _connection(arguments: list[str]) -> dict[str, Any]:
 
 
 def _launcher(settings: Settings) -> Launcher:
+    from coderemote_kernel.planning import plan_from
     from coderemote_sandbox.launcher import Launcher
 
-    return Launcher(_plan(settings))
-
-
-def _plan(settings: Settings) -> Plan:
-    from coderemote_sandbox.launcher import Plan
-    from coderemote_sandbox.limits import Limits
-
-    limits = Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
-    folder: str | None = settings.workspace or os.getcwd()
-    if settings.workspace_mode == "none":
-        folder = None
-    return Plan(
-        limits=limits,
-        tier=settings.tier,
-        require_cgroup=settings.require_cgroup,
-        cgroup_parent=settings.cgroup_parent,
-        nsjail=settings.nsjail,
-        interpreter=settings.interpreter,
-        folder=os.path.abspath(os.path.expanduser(folder)) if folder else None,
-        workspace_mode=settings.workspace_mode,
-        read_only=settings.extra_read_only,
-        environment=settings.environment,
-    )
+    return Launcher(plan_from(settings))
 
 
 def _first_jail(launcher: Launcher) -> tuple[Jail | None, SandboxError | None]:

@@ -16,19 +16,17 @@ import zmq
 
 from coderemote_kernel.from_client import FromClient
 from coderemote_kernel.from_worker import FromWorker
-from coderemote_kernel.publisher import Publisher
-from coderemote_kernel.session import Session
 from coderemote_kernel.wire import dumps
 from coderemote_sandbox.errors import SandboxError
 from coderemote_sandbox.worker import frames
 
 if TYPE_CHECKING:
     from coderemote_kernel.audit import Outcome
+    from coderemote_kernel.publisher import Publisher
     from coderemote_kernel.requests import Request
-    from coderemote_kernel.settings import Settings
+    from coderemote_kernel.session import Session
     from coderemote_sandbox.deaths import Cause, Death
     from coderemote_sandbox.jail import Jail
-    from coderemote_sandbox.launcher import Launcher
 
 __all__ = ["Relay", "worker_options"]
 
@@ -54,29 +52,17 @@ class Relay:
 
     Parameters
     ----------
-    connection
-        Content of the connection file.
+    session
+        Its state; ``session.problem`` is set if there is no jail.
+    out
+        The clients' sockets, bound.
     jail
         A jail that was started already, or None if that failed.
-    problem
-        Why it failed.
-    kernel_id
-        Jupyter's name for this kernel, for the audit log.
     """
 
-    def __init__(
-        self,
-        connection: dict[str, Any],
-        settings: Settings,
-        launcher: Launcher,
-        jail: Jail | None,
-        problem: SandboxError | None,
-        *,
-        kernel_id: str = "",
-    ) -> None:
-        self._out = Publisher(connection)
-        self.session = session = Session(settings, launcher, kernel_id)
-        session.problem = problem
+    def __init__(self, session: Session, out: Publisher, jail: Jail | None) -> None:
+        self.session = session
+        self._out = out
         self._worker = FromWorker(session, self._out, self._ended)
         self._clients = FromClient(
             session,
@@ -100,10 +86,10 @@ class Relay:
         self._shutdown_by = 0.0
         self._leaving = False
         self._half_answered: dict[str, float] = {}
-        if settings.audit_log:
+        if session.settings.audit_log:
             from coderemote_kernel.audit import AuditLog
 
-            session.audit = AuditLog(settings.audit_log, session.warn)
+            session.audit = AuditLog(session.settings.audit_log, session.warn)
         if jail is not None:
             self._adopt(jail)
 

@@ -70,7 +70,7 @@ class Profile(StrEnum):
     def settings(self) -> dict[str, int | float]:
         """The settings of the kernel, as they are called on its command line."""
         return {
-            Profile.PLAIN: {"cell_timeout_s": 8.0, "interrupt_grace_s": 1.0},
+            Profile.PLAIN: {"cell_timeout_s": 6.0, "interrupt_grace_s": 1.0},
             # Small enough that hitting a limit takes a moment, and a machine on which a limit does
             # not hold survives finding out.
             Profile.SMALL: {

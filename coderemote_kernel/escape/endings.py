@@ -30,7 +30,7 @@ def run_ending(attack: Attack, kernel: Kernel, bait: Bait, machine: Machine) -> 
     result = Result(attack, Outcome.HELD)
     attempted = _settle_in(session, attack)
     settled = processes.with_marker(bait.marker)
-    everyone = processes.descendants(session.pid) | dict.fromkeys(settled, "")
+    everyone = processes.descendants(session.pid) | settled
     try:
         result.findings += _end(session, attack.ending)
         left = processes.wait_until_gone(list(everyone), _GONE_WITHIN_S)
@@ -42,7 +42,7 @@ def run_ending(attack: Attack, kernel: Kernel, bait: Bait, machine: Machine) -> 
             if not session.alive(30.0):
                 result.outcome = Outcome.DEAD
     finally:
-        processes.end({pid: born for pid, born in everyone.items() if born})
+        processes.end(everyone | processes.with_marker(bait.marker))
         client.close(now=True)
     if result.outcome is Outcome.HELD:
         result.outcome = Outcome.ESCAPED if result.findings else Outcome.HELD

@@ -84,15 +84,15 @@ def end(processes: dict[int, str]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def with_marker(marker: str) -> list[int]:
+def with_marker(marker: str) -> dict[int, str]:
     """Return the processes of this machine whose command line or name has `marker` in it."""
-    found = []
+    found = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - read at every attack
         if name.isdigit() and int(name) != os.getpid():
             pid = int(name)
             seen = _text(pid, "cmdline") + _text(pid, "comm")
             if marker in seen and is_there(pid):
-                found.append(pid)
+                found[pid] = _born(pid)
     return found
 
 

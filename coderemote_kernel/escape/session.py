@@ -37,10 +37,17 @@ _MISTAKES = frozenset(
 
 @dataclass(frozen=True)
 class Kernel:
-    """Which kernel to attack: ours in a tier, or the stock one, which has no walls."""
+    """Which kernel to attack: ours in a tier, or the stock one, which has no walls.
+
+    Attributes
+    ----------
+    extra
+        More arguments for our kernel.
+    """
 
     stock: bool = False
     tier: Tier | None = None
+    extra: tuple[str, ...] = ()
 
     def argv(self, profile: Profile) -> list[str]:
         """Return the command line of the kernel for `profile`."""
@@ -51,7 +58,8 @@ class Kernel:
         settings: dict[str, Any] = dict(profile.settings)
         if self.tier:
             settings["tier"] = self.tier.value
-        return [*argv, *(f"--CodeRemoteKernel.{name}={value}" for name, value in settings.items())]
+        argv += [f"--CodeRemoteKernel.{name}={value}" for name, value in settings.items()]
+        return [*argv, *self.extra]
 
 
 @dataclass

@@ -12,6 +12,7 @@ Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html, .../cgroup-v1/memor
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass, field
@@ -213,11 +214,13 @@ def find_delegation(parent: str = "") -> tuple[Delegation | None, str]:
     own = _own_groups()
     problems = []
     if "" in mounts:
-        path = own.get("", "/")
-        found, problem = _version_2(mounts[""] + ("" if path == "/" else path))
-        if found:
-            return found, ""
-        problems.append(problem)
+        path = own.get("", "/").rstrip("/")
+        # With systemd's DelegateSubgroup= we are in a leaf, and the group above it is ours.
+        for folder in dict.fromkeys((path, os.path.dirname(path).rstrip("/"))):
+            found, problem = _version_2(mounts[""] + folder)
+            if found:
+                return found, ""
+            problems.append(problem)
     if "memory" in mounts:
         found, problem = _version_1(mounts, own, parent)
         if found:
@@ -280,14 +283,34 @@ def _enable(folder: str, controllers: set[str]) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
+        if error.errno == errno.EBUSY and _step_aside(folder):
+            return _enable(folder, controllers)
         return f"cgroup v2 at {folder} is not delegated ({error.strerror})"
     return ""
+
+
+def _step_aside(folder: str) -> bool:
+    """Move this process into a leaf of its group, if nobody else is in the group.
+
+    A group with processes of its own cannot hand controllers down; other people's processes are
+    not ours to move.
+    """
+    try:
+        with open(f"{folder}/cgroup.procs") as listing:
+            if [int(line) for line in listing] != [os.getpid()]:
+                return False
+        os.makedirs(f"{folder}/coderemote", exist_ok=True)
+        with open(f"{folder}/coderemote/cgroup.procs", "w") as leaf:
+            leaf.write("0")
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _version_1(
     mounts: dict[str, str], own: dict[str, str], parent: str
 ) -> tuple[Delegation | None, str]:
-    parents = {}
+    parents: dict[str, str] = {}
     for name in ("memory", "pids", "cpu", "cpuacct"):
         if name in mounts:
             path = parent or own.get(name, "/")

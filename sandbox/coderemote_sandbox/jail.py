@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from . import _kernel_calls as kernel
 from . import usage
 from .deaths import Cause, Death
+from .doctor import apparmor
 from .errors import StartError
 from .nsjail import LEASH_FD, WALL_FD, JailSpec, configuration
 
@@ -236,8 +237,15 @@ class Jail:
         return Death("lost")
 
     def _first_complaint(self) -> str:
+        """Return nsjail's first error: what follows it is only its consequence.
+
+        Where nsjail had none, it was the worker that failed, and Python says what on its last line.
+        """
         lines = self.complaints().splitlines()
-        return lines[-1][:300] if lines else "nsjail ended without a word"
+        errors = [line for line in lines if line.startswith(("[E]", "[F]"))]
+        if not lines:
+            return "nsjail ended without a word"
+        return (errors[0] if errors else lines[-1])[:300]
 
     def close(self) -> None:
         """End the jail if it runs, reap it and give back what it held."""
@@ -296,6 +304,7 @@ def _become_nsjail(
             score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
             os.write(score, _OOM_SCORE)
             os.close(score)
+        apparmor.enter_profile()
         enter()
         # After entering: a change of identity makes the kernel forget this wish.
         kernel.die_with_parent(signal.SIGKILL)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +122,9 @@ class Launcher:
         try:
             self._stage = Stage.build(request, self.plan.limits)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.ENOMEM, errno.EMFILE}:
+            # Where namespaces are switched off, unshare says ENOSPC too.
+            full = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE}
+            if error.errno in full and "unshare" not in str(error):
                 msg = f"the session's working directory cannot be made: {error}"
                 raise WorkspaceError(msg) from error
             raise LayerMissing("namespaces", str(error), _DOCTOR) from error
@@ -138,11 +138,21 @@ class Launcher:
             )
 
     def _prepare_private_folder(self) -> None:
-        self._private_folder = tempfile.mkdtemp(prefix="coderemote-")
-        os.mkdir(f"{self._private_folder}/.tmp")
-        if os.geteuid() == 0:
-            for path in (self._private_folder, f"{self._private_folder}/.tmp"):
-                os.chown(path, JAIL_UID, JAIL_UID)
+        import tempfile  # slow to import, and for this tier alone
+
+        try:
+            self._private_folder = tempfile.mkdtemp(prefix="coderemote-")
+            os.mkdir(f"{self._private_folder}/.tmp")
+            if os.geteuid() == 0:
+                for path in (self._private_folder, f"{self._private_folder}/.tmp"):
+                    os.chown(path, JAIL_UID, JAIL_UID)
+        except OSError as error:
+            self.close()
+            msg = (
+                f"the session's private folder cannot be made ({error.strerror}). Free some space "
+                "in the temporary folder; as root, do not drop CAP_CHOWN"
+            )
+            raise WorkspaceError(msg) from error
         self.notes.append(tiers.NO_NAMESPACES.summary)
 
     def start(self, options: Mapping[str, Any]) -> Jail:
@@ -260,6 +270,8 @@ class Launcher:
             self._stage.close()
             self._stage = None
         if self._private_folder:
+            import shutil
+
             shutil.rmtree(self._private_folder, ignore_errors=True)
             self._private_folder = ""
 

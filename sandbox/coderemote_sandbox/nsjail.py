@@ -9,7 +9,7 @@ nice 19.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import importlib.util
 import json
 import os
@@ -220,7 +220,7 @@ def _bind(source: str, place: str, *, rw: bool = False, **more: Any) -> dict[str
 
 
 def _text(place: str, content: str) -> dict[str, Any]:
-    return {"dst": place, "src_content": base64.b64encode(content.encode()).decode()}
+    return {"dst": place, "src_content": binascii.b2a_base64(content.encode(), newline=False).decode()}
 
 
 def _mounts(spec: JailSpec) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _kernel_calls as kernel
 from . import hidden
+from .doctor import apparmor
 from .errors import WorkspaceError
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ def _make_namespaces(*, privileged: bool) -> None:
         kernel.unshare(kernel.CLONE_NEWNS)
     else:
         uid, gid = os.geteuid(), os.getegid()
+        apparmor.enter_profile()
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
         kernel.set_dumpable(on=True)  # changing identity closed our own /proc files
         for name, text in (

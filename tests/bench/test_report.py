@@ -1,5 +1,7 @@
 """The page says what was measured, and says "missed" where it was."""
 
+# ruff: noqa: RUF001 - the multiplication sign is meant
+
 from __future__ import annotations
 
 from .report import page, table

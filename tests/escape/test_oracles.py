@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,11 +89,11 @@ def test_the_bystander_tells_of_signals_and_is_replaced_when_killed(bait):
 
 def test_nothing_is_left_behind():
     planted = Bait()
-    loose = [path for path in planted.targets["tmp"] if os.path.exists(path)]
-    assert loose
+    loose = [Path(path) for path in planted.targets["tmp"]]
+    assert all(path.exists() for path in loose)
     planted.close()
     assert not planted.root.exists()
-    assert not any(os.path.exists(path) for path in loose)
+    assert not any(path.exists() for path in loose)
 
 
 def test_a_machine_at_rest_does_not_change():
@@ -102,7 +103,7 @@ def test_a_machine_at_rest_does_not_change():
 @pytest.mark.parametrize(
     "harmless",
     [
-        "<table border='1' class='dataframe'><tr style='text-align: right;'><th>a</th></tr></table>",
+        "<table border='1' class='dataframe'><tr style='text-align: right;'><th>a</th></table>",
         "<img src='data:image/png;base64,iVBORw0KGgo='>",
         "<style scoped>.dataframe tbody tr th { vertical-align: top; }</style>",
         "<p>5 &lt; 6, and &lt;script&gt; is only text</p>",

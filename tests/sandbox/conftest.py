@@ -7,7 +7,9 @@ import importlib.util
 import json
 import os
 import select
+import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -204,3 +206,41 @@ def shared_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session
         yield session
     finally:
         session.close()
+
+
+def _reachable(path: str) -> bool:
+    """Whether everybody may enter every folder on the way to a path, and read it."""
+    path = os.path.realpath(path)
+    while path != "/":
+        needed = 0o005 if os.path.isdir(path) else 0o004
+        if os.stat(path).st_mode & needed != needed:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+@pytest.fixture(scope="session")
+def public_python() -> Iterator[str]:
+    """A Python with the tests' packages that any user of this machine can run."""
+    packages = site_packages()
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = (os.path.realpath(sys.executable), f"/usr/bin/{own}", f"/usr/local/bin/{own}")
+    bases = [path for path in candidates if os.path.exists(path) and _reachable(path)]
+    if not bases or not _reachable(packages) or not _reachable(__file__):
+        pytest.skip("no other user can reach a Python of this version, the packages and the tests")
+    with tempfile.TemporaryDirectory(prefix="coderemote-test-") as folder:
+        os.chmod(folder, 0o755)
+        subprocess.run([bases[0], "-m", "venv", "--without-pip", f"{folder}/env"], check=True)
+        site = f"{folder}/env/lib/{own}/site-packages"
+        with open(f"{site}/packages.pth", "w") as file:
+            # Not the bare path: the .pth files in there count too.
+            file.write(f"import site; site.addsitedir({packages!r})\n")
+        yield f"{folder}/env/bin/python"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[str]:
+    """A folder whose path anybody may walk, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="coderemote-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield folder

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from coderemote_kernel.escape.attack import Attack, Category, Ending, Profile
+from coderemote_kernel.escape.attack import Attack, Category, Ending, Profile, Tier
 
 __all__ = ["ATTACKS"]
 
 _attack = partial(Attack, category=Category.OUTLIVING, profile=Profile.ENDING)
 
+# Without a namespace of process ids, what has left its parents ends only if someone ends it.
+_ORPHANS = frozenset({Tier.NO_NAMESPACES})
 _SETTLE = """
 import signal
 def hide():
@@ -49,12 +51,14 @@ ATTACKS = (
     _attack(
         id="outliving-relay-killed",
         title="daemons against SIGKILL of the relay",
+        weak_in=_ORPHANS,
         ending=Ending.RELAY_KILLED,
         code=_DAEMONS,
     ),
     _attack(
         id="outliving-jail-killed",
         title="daemons against SIGKILL of the jail",
+        weak_in=_ORPHANS,
         ending=Ending.JAIL_KILLED,
         code=_DAEMONS,
     ),
@@ -73,12 +77,14 @@ ATTACKS = (
     _attack(
         id="outliving-busy-relay-killed",
         title="a deaf cell that spins, against SIGKILL of the relay",
+        weak_in=_ORPHANS,
         ending=Ending.RELAY_KILLED,
         code=_DAEMONS + "hide()\nwhile True:\n    pass\n",
     ),
     _attack(
         id="outliving-spawning",
         title="children that fork without end, against SIGKILL of the relay",
+        weak_in=_ORPHANS,
         ending=Ending.RELAY_KILLED,
         code=_SETTLE
         + """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from coderemote_kernel.escape.attack import Attack, Category, Profile
+from coderemote_kernel.escape.attack import Attack, Category, Profile, Tier
 
 __all__ = ["ATTACKS"]
 
 _attack = partial(Attack, category=Category.RESOURCES, profile=Profile.SMALL)
-_MORE_THAN_ALL = 400 << 20  # bytes; well over the 256 MiB a small jail has
+# Without namespaces the jail has no file systems of its own, and so none of a limited size.
+_OPEN_DISK = frozenset({Tier.NO_NAMESPACES})
 
 ATTACKS = (
     _attack(
@@ -236,6 +237,7 @@ if count > 9000:
     _attack(
         id="resources-disk",
         title="fill the working directory, /tmp and /dev/shm",
+        weak_in=_OPEN_DISK,
         code="""
 attempt(0.1)
 for place in (".", "/tmp", "/dev/shm", os.path.expanduser("~"), "/var/tmp", "/run"):
@@ -256,6 +258,7 @@ for place in (".", "/tmp", "/dev/shm", os.path.expanduser("~"), "/var/tmp", "/ru
     _attack(
         id="resources-disk-hidden",
         title="fill the disk with files that have no name",
+        weak_in=_OPEN_DISK,
         code="""
 attempt(0.1)
 taken = 0
@@ -273,6 +276,7 @@ if taken > 100 << 20:
     _attack(
         id="resources-inodes",
         title="use up inodes with empty files, links and folders",
+        weak_in=_OPEN_DISK,
         code="""
 attempt(0.1)
 for place in (".", "/tmp"):
@@ -351,32 +355,6 @@ with contextlib.suppress(OSError):
         count += 1
 if count > 300:
     got(f"{count} zombies")
-""",
-        dirty=True,
-    ),
-    _attack(
-        id="resources-kernel-objects",
-        title="timers, watches, locks, epolls and event counters without end",
-        code="""
-import fcntl
-attempt(0.1)
-timer = ctypes.c_int()
-timers = 0
-while timers < 20_000 and syscall_number(222 if not _ARM else 107, 1, None, ctypes.byref(timer)) == 0:
-    timers += 1
-watch = _libc.inotify_init()
-watches = 0
-os.makedirs("/tmp/watched", exist_ok=True)
-with contextlib.suppress(OSError):
-    for number in range(1500):
-        os.makedirs(f"/tmp/watched/{number}", exist_ok=True)
-        watches += _libc.inotify_add_watch(watch, f"/tmp/watched/{number}".encode(), 2) >= 0
-with contextlib.suppress(OSError), open("/tmp/locked", "wb") as file:
-    for at in range(0, 40_000, 2):
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
-with contextlib.suppress(OSError):
-    while len(keep) < 2000:
-        keep.append((select.epoll(), os.eventfd(0)))
 """,
         dirty=True,
     ),

@@ -1,4 +1,4 @@
-"""Taking time, and flooding the relay and the reader with output."""
+"""Taking time and objects of the kernel, and flooding the relay and the reader with output."""
 
 from __future__ import annotations
 
@@ -206,5 +206,31 @@ end = time.monotonic() + 2
 while time.monotonic() < end:
     pass
 """,
+    ),
+    _attack(
+        id="resources-kernel-objects",
+        title="timers, watches, locks, epolls and event counters without end",
+        code="""
+import fcntl
+attempt(0.1)
+timer = ctypes.c_int()
+timers = 0
+while timers < 20_000 and syscall_number(222 if not _ARM else 107, 1, None, ctypes.byref(timer)) == 0:
+    timers += 1
+watch = _libc.inotify_init()
+watches = 0
+os.makedirs("/tmp/watched", exist_ok=True)
+with contextlib.suppress(OSError):
+    for number in range(1500):
+        os.makedirs(f"/tmp/watched/{number}", exist_ok=True)
+        watches += _libc.inotify_add_watch(watch, f"/tmp/watched/{number}".encode(), 2) >= 0
+with contextlib.suppress(OSError), open("/tmp/locked", "wb") as file:
+    for at in range(0, 40_000, 2):
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+with contextlib.suppress(OSError):
+    while len(keep) < 2000:
+        keep.append((select.epoll(), os.eventfd(0)))
+""",
+        dirty=True,
     ),
 )

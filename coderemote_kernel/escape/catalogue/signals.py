@@ -109,9 +109,8 @@ import signal
 attempt()
 for target in (T["relay"], T["bystander"]):
     fd = syscall("pidfd_open", target, 0)
-    if fd >= 0:
-        got(f"a pidfd of {target}")
-        syscall("pidfd_send_signal", fd, int(signal.SIGUSR1), None, 0)
+    if fd >= 0 and syscall("pidfd_send_signal", fd, int(signal.SIGUSR1), None, 0) == 0:
+        got(f"a signal to {target}")
     for number in (200, 234) if not _ARM else (130, 131):
         arguments = (target, int(signal.SIGUSR1)) if number in (200, 130) else (target, target, int(signal.SIGUSR1))
         if syscall_number(number, *arguments) == 0:

@@ -19,7 +19,7 @@ from typing import Any
 
 import zmq
 
-from . import frames, lazy_debugger
+from . import deferred, frames
 
 __all__ = ["run"]
 
@@ -107,8 +107,10 @@ class Bridge(threading.Thread):
 
 def _application(options: dict[str, Any]) -> Any:
     """Build ipykernel's application with its sockets kept in the process."""
-    from ipykernel.kernelapp import IPKernelApp  # after the debugger's stand-in
+    from ipykernel.kernelapp import IPKernelApp  # after the stand-ins
     from traitlets.config import Config
+
+    deferred.uninstall()
 
     class Worker(IPKernelApp):
         """ipykernel without files, ports and heartbeat: the relay has those."""
@@ -185,7 +187,11 @@ def _wake_on_signals() -> None:
     awake, signalled = socket.socketpair()
     for end in (awake, signalled):
         end.setblocking(False)
-    IOLoop.current().add_handler(awake, lambda *_: awake.recv(4096), IOLoop.READ)
+
+    def drain(end: socket.socket, _events: int) -> None:
+        end.recv(4096)
+
+    IOLoop.current().add_handler(awake, drain, IOLoop.READ)
     signal.set_wakeup_fd(signalled.detach(), warn_on_full_buffer=False)
 
 
@@ -209,7 +215,7 @@ def run(wall_fd: int, options: dict[str, Any]) -> None:
     threading.stack_size(_THREAD_STACK)
     wall = socket.socket(fileno=wall_fd)
     wall.setblocking(False)
-    lazy_debugger.install()
+    deferred.install()
     app = _application(options)
     Bridge(wall, app.context).start()
     _wake_on_signals()
