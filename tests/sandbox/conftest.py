@@ -97,6 +97,15 @@ class Session:
             raise CellError("\n".join(reply.get("traceback", [reply["status"]])) + text)
         return text
 
+    def wait_for_output(self, text: str, timeout_s: float = 10.0) -> None:
+        """Wait until something was printed; what came stays for `result`."""
+        deadline = time.monotonic() + timeout_s
+        while not any(text.encode() in part for frame in self._frames for part in frame.parts[3:]):
+            remaining = deadline - time.monotonic()
+            assert remaining > 0, f"{text!r} was not printed"
+            select.select([self.jail.wall], [], [], remaining)
+            self._receive()
+
     def wait_for_death(self, timeout_s: float = TIMEOUT_S) -> Death:
         """Wait until PID 1 reports the end of the worker, as the relay does."""
         deadline = time.monotonic() + timeout_s

@@ -62,24 +62,17 @@ def jail(session):
 
 def test_an_interrupt_ends_the_cell_and_keeps_the_variables(session, jail, cell_error):
     msg_id = session.send("x = 41\nimport time\nprint('now', flush=True)\ntime.sleep(60)")
-    wait_until(lambda: received(session, msg_id, "now"))
+    session.wait_for_output("now")
     jail.interrupt()
     with pytest.raises(cell_error, match="KeyboardInterrupt"):
         session.result(msg_id)
     assert session.run("print(x + 1)") == "42\n"
 
 
-def received(session, msg_id: str, text: str) -> bool:
-    """Whether a cell has printed something; frames stay for who asks next."""
-    select.select([session.jail.wall], [], [], 1)
-    session._receive()
-    return any(text.encode() in part for frame in session._frames for part in frame.parts[3:])
-
-
 def test_an_interrupt_reaches_programs_that_the_cell_started(session, jail, cell_error):
     code = "import subprocess\nprint('now', flush=True)\nsubprocess.run(['sleep', '60'])"
     msg_id = session.send(code)
-    wait_until(lambda: received(session, msg_id, "now"))
+    session.wait_for_output("now")
     wait_until(lambda: len(usage.descendants(jail.pid)) >= 3)
     jail.interrupt()
     with pytest.raises(cell_error, match="KeyboardInterrupt"):
