@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     results: list[Result] = []
     try:
-        for result in run(attacks, Kernel(stock=options.stock, tier=tier)):
+        for result in run(
+            attacks, Kernel(stock=options.stock, tier=None if options.stock else tier)
+        ):
             results.append(result)
             _progress(result, len(results), len(attacks))
     except RuntimeError as error:

@@ -102,10 +102,20 @@ class Session:
             self.client.close(now=True)
             msg = f"the kernel did not start: {' '.join(kernel.argv(profile))}"
             raise RuntimeError(msg)
+        self._check_tier()
         list(self._faults(self.client.take()))
         self._from_start = bait.tripped()
         self._normal = processes.Use.of(self.pid)
         self._household = processes.descendants(self.pid)
+
+    def _check_tier(self) -> None:
+        """Refuse to judge another tier than the one asked for."""
+        asked = self.kernel.tier
+        # Where /proc is masked, the full tier does without it by itself and says so.
+        if asked and self.tier not in {asked, Tier.NOPROC if asked is Tier.FULL else asked}:
+            self.client.close(now=True)
+            msg = f"the kernel runs in tier {self.tier or 'unknown'}, not in {asked}"
+            raise RuntimeError(msg)
 
     def close(self) -> None:
         """End the kernel."""
