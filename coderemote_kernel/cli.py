@@ -130,7 +130,7 @@ def _doctor(arguments: list[str]) -> int:
     settings += [f"--config={file}" for file in options.config]
     if options.tier:
         settings.append(f"--CodeRemoteKernel.tier={options.tier}")
-    plan = plan_from(settings)
+    plan = _plan(settings)
     if options.fix:
         return _fix(plan, agreed=options.yes)
     from coderemote_sandbox.doctor import examine
@@ -164,11 +164,11 @@ def _stray(settings: list[str]) -> str:
     return ""
 
 
-def plan_from(arguments: list[str]) -> Plan:
+def _plan(arguments: list[str]) -> Plan:
     """Return what the configuration asks for; without a folder unless it names one."""
     from dataclasses import replace
 
-    from coderemote_kernel.planning import plan_from as plan_from
+    from coderemote_kernel.planning import plan_from
     from coderemote_kernel.config import load
 
     settings = load(arguments)

@@ -1,6 +1,7 @@
-"""Which files of the notebook's folder the jail must not see: everything whose name has a dot first.
+"""Which files of the notebook's folder the jail must not see: those whose name has a dot first.
 
-Keys, tokens, histories and checkpoints live in such files. The walk is breadth first and bounded: a
+Keys, tokens, histories and checkpoints live in such files. Sockets, pipes and devices are hidden
+too: behind a database's socket in the folder is a process outside. The walk is breadth first and bounded: a
 folder too deep to be looked at in time is hidden whole, because what was not looked at may hold a
 key.
 """
@@ -34,13 +35,21 @@ class Hidden:
     Attributes
     ----------
     entries
-        Dot-files and dot-folders.
+        Dot-files and dot-folders, sockets, pipes and devices.
     unseen
         Folders that were not looked into within the budget, hidden whole.
     """
 
     entries: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+
+
+def _is_door(entry: os.DirEntry[str]) -> bool:
+    return not (
+        entry.is_file(follow_symlinks=False)
+        or entry.is_dir(follow_symlinks=False)
+        or entry.is_symlink()
+    )
 
 
 def find(folder: str, *, entries: int = 50_000, seconds: float = 0.5) -> Hidden:
@@ -59,7 +68,8 @@ def find(folder: str, *, entries: int = 50_000, seconds: float = 0.5) -> Hidden:
     while level:
         deeper: list[str] = []
         for at, relative in enumerate(level):
-            if entries <= 0 or time.monotonic() > deadline:
+            # The top folder is read whatever the budget: that is where the keys are.
+            if relative and (entries <= 0 or time.monotonic() > deadline):
                 result.unseen += [path for path in level[at:] + deeper if path]
                 return result
             try:
@@ -70,7 +80,7 @@ def find(folder: str, *, entries: int = 50_000, seconds: float = 0.5) -> Hidden:
                 for entry in listing:
                     entries -= 1
                     path = f"{relative}/{entry.name}" if relative else entry.name
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or _is_door(entry):
                         result.entries.append(path)
                     elif entry.is_dir(follow_symlinks=False):
                         deeper.append(path)
@@ -90,9 +100,10 @@ def visible(folder: str) -> tuple[list[str], list[str]]:
     found = find(folder)
     mixed = {""} | {os.path.dirname(path) for path in (*found.entries, *found.unseen)}
     for path in tuple(mixed):
-        while path:
-            path = os.path.dirname(path)
-            mixed.add(path)
+        above = path
+        while above:
+            above = os.path.dirname(above)
+            mixed.add(above)
     covered = {*found.entries, *found.unseen}
     readable = []
     for relative in sorted(mixed):

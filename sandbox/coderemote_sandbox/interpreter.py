@@ -68,7 +68,7 @@ def describe(path: str = "") -> Interpreter:
     """
     if not path or os.path.abspath(path) == sys.executable:
         version = ".".join(map(str, sys.version_info[:3]))
-        executable = sys.executable
+        executable = _without_links(sys.executable)
         prefix, base = os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)
         return Interpreter(executable, prefix, base, version)
     path = os.path.abspath(os.path.expanduser(path))
@@ -88,7 +88,16 @@ def describe(path: str = "") -> Interpreter:
         )
         raise InterpreterError(msg)
     prefix, base = os.path.realpath(facts["prefix"]), os.path.realpath(facts["base_prefix"])
-    return Interpreter(path, prefix, base, facts["version"])
+    return Interpreter(_without_links(path), prefix, base, facts["version"])
+
+
+def _without_links(path: str) -> str:
+    """Resolve the folder, which is mounted under its real path, and leave the program's own link.
+
+    The link is what makes an environment: followed, it leads to the Python the environment was
+    made from.
+    """
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _ask(path: str) -> dict[str, str]:
@@ -103,7 +112,9 @@ def _ask(path: str) -> dict[str, str]:
             env={"PATH": os.environ.get("PATH", "")},
         )
         facts: dict[str, str] = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        if not isinstance(facts, dict):
+            raise TypeError(path)
+    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
         msg = f"the jail's interpreter {path} does not run as Python ({type(error).__name__})"
         raise InterpreterError(msg) from error
     return facts

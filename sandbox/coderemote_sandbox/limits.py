@@ -79,7 +79,7 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             floor = _FLOORS.get(field.name, 0)
-            if value < floor:
+            if not value >= floor:  # NaN is not
                 msg = f"{field.name} is {value}: it must be at least {floor}"
                 raise LimitsError(msg)
         self._check_against_own()

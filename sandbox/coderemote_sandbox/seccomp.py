@@ -29,15 +29,21 @@ class Rule(NamedTuple):
 
 _ENOSYS, _EPERM, _EOPNOTSUPP, _IGNORED = "ERRNO(38)", "ERRNO(1)", "ERRNO(95)", "ERRNO(0)"
 
+
+def _one_of(argument: str, *values: int) -> str:
+    """Compare an argument as the kernel reads it: Kafel sees 64 bits of it, the kernel 32."""
+    return " || ".join(f"({argument} & 0xffffffff) == {value}" for value in values)
+
+
 # Families: 1 unix, 2 inet, 10 inet6, 16 netlink (glibc lists interfaces with it).
-_FAMILY = "domain != 1 && domain != 2 && domain != 10 && domain != 16"
+_FAMILY = " && ".join(f"(domain & 0xffffffff) != {family}" for family in (1, 2, 10, 16))
 # SOL_SOCKET (1) with SO_SNDBUF 7, SO_RCVBUF 8, SO_SNDBUFFORCE 32, SO_RCVBUFFORCE 33.
-_BUFFERS = "level == 1 && (optname == 7 || optname == 8 || optname == 32 || optname == 33)"
+_BUFFERS = f"{_one_of('level', 1)} && ({_one_of('optname', 7, 8, 32, 33)})"
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 _NEW_NAMESPACES = "(clone_flags & 0x7e020000) != 0"
 # PR_SET_PDEATHSIG 1, PR_SET_SECCOMP 22, PR_SET_TSC 26, PR_SET_MM 35.
-_PRCTL = "option == 1 || option == 22 || option == 26 || option == 35"
-_TERMINAL = "(cmd & 0xffffffff) == 0x5412 || (cmd & 0xffffffff) == 0x541c"  # TIOCSTI, TIOCLINUX
+_PRCTL = _one_of("option", 1, 22, 26, 35)
+_TERMINAL = _one_of("cmd", 0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
 RULES: tuple[Rule, ...] = (
     Rule(_ENOSYS, "clone3", "its flags are behind a pointer; glibc falls back to clone"),
@@ -156,10 +162,13 @@ _X86_ONLY = frozenset(
 open newstat newlstat poll access pipe select dup2 pause alarm fork vfork getdents rename mkdir
 rmdir creat link unlink symlink readlink chmod chown lchown utime time epoll_create epoll_wait
 inotify_init utimes futimesat signalfd eventfd arch_prctl map_shadow_stack iopl ioperm modify_ldt
-mknod
+mknod getpgrp sendfile64 sync_file_range pkey_mprotect pkey_alloc pkey_free io_pgetevents
 """.split()
 )
-"""Calls that only x86-64 has; Kafel refuses a policy that names one elsewhere."""
+"""Calls that only x86-64 has, or has under that name; Kafel refuses a policy that names one
+elsewhere."""
+
+_ARM_NAMES = ("sendfile", "sync_file_range2")
 
 
 def _here(calls: str, machine: str) -> str:
@@ -184,8 +193,12 @@ def policy(*, sockets: bool = True, machine: str | None = None) -> str:
     rules = list(RULES)
     if not sockets:
         rules.insert(0, Rule(_EOPNOTSUPP, "socket", "no network namespace to keep it in"))
+        # A datagram socket, though one of a pair, sends to any path; a stream is tied to its peer.
+        pair = "socketpair(domain, type, protocol, fds) { (type & 0xf) != 1 }"
+        rules.insert(1, Rule(_EOPNOTSUPP, pair, "sends to sockets of the host by their paths"))
+    allowed = ALLOWED if machine == "x86_64" else [*ALLOWED, *_ARM_NAMES]
     refusals = "\n".join(f"  {rule.action} {{ {_here(rule.calls, machine)} }}," for rule in rules)
     return (
-        f"POLICY coderemote {{\n{refusals}\n  ALLOW {{ {_here(', '.join(ALLOWED), machine)} }}\n}}\n"
+        f"POLICY coderemote {{\n{refusals}\n  ALLOW {{ {_here(', '.join(allowed), machine)} }}\n}}\n"
         "USE coderemote DEFAULT ERRNO(38)"
     )

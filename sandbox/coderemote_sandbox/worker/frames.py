@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
 def encode(channel: int, parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Return the pieces to write for one frame; the parts themselves are not copied."""
-    lengths = [len(part) for part in parts]
+    lengths = [memoryview(part).nbytes for part in parts]
     count = len(parts)
     head = _HEAD.pack(3 + 4 * count + sum(lengths), channel, count)
     return [head + struct.pack(f"<{count}I", *lengths), *parts]
