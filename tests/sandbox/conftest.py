@@ -100,11 +100,17 @@ class Session:
     def wait_for_output(self, text: str, timeout_s: float = 10.0) -> None:
         """Wait until something was printed; what came stays for `result`."""
         deadline = time.monotonic() + timeout_s
-        while not any(text.encode() in part for frame in self._frames for part in frame.parts[3:]):
+        while not any(self._prints(frame, text) for frame in self._frames):
             remaining = deadline - time.monotonic()
             assert remaining > 0, f"{text!r} was not printed"
             select.select([self.jail.wall], [], [], remaining)
             self._receive()
+
+    def _prints(self, frame: frames.Frame, text: str) -> bool:
+        """Whether a frame is output with a text: the echo of the cell holds it too."""
+        if frame.channel != frames.IOPUB:
+            return False
+        return json.loads(frame.parts[0])["msg_type"] == "stream" and text.encode() in frame.parts[3]
 
     def wait_for_death(self, timeout_s: float = TIMEOUT_S) -> Death:
         """Wait until PID 1 reports the end of the worker, as the relay does."""

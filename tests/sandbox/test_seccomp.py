@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from coderemote_sandbox import nsjail, seccomp
+from coderemote_sandbox import interpreter, nsjail, seccomp, tiers
+from coderemote_sandbox.limits import Limits
 
 pytestmark = pytest.mark.sandbox
 
@@ -117,18 +118,20 @@ def test_refusing_sockets_comes_before_any_rule_on_them():
 
 
 @pytest.mark.parametrize("sockets", [True, False])
-def test_nsjail_takes_the_policy(sockets):
-    kinds = "net user ns pid ipc uts cgroup".split()
+def test_nsjail_takes_the_policy(tmp_path, sockets):
+    spec = nsjail.JailSpec(
+        interpreter=interpreter.describe(),
+        limits=Limits(),
+        tier=tiers.NO_NAMESPACES,
+        workspace=str(tmp_path),
+    )
+    config = json.loads(nsjail.configuration(spec))
+    config |= {"exec_bin": {"path": "/bin/true"}, "pass_fd": [], "cwd": "/"}
+    config["seccomp_string"] = [seccomp.policy(sockets=sockets)]
+    path = tmp_path / "config"
+    path.write_text(json.dumps(config))
     done = subprocess.run(
-        [
-            nsjail.find_nsjail(),
-            *("-Mo", "-Q", "--disable_proc", "--seccomp_string", seccomp.policy(sockets=sockets)),
-            *(f"--disable_clone_new{kind}" for kind in kinds),
-            *("--chroot", "/", "--", "/bin/true"),
-        ],
-        capture_output=True,
-        timeout=30,
-        check=False,
+        [nsjail.find_nsjail(), "-C", str(path)], capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
 
