@@ -1,0 +1,23 @@
+"""Jupyter Notebook 7 opens the same notebooks on the same kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.browser
+
+
+def test_notebook_7_runs_the_tours_first_cells(open_notebook: Callable[..., Any]) -> None:
+    notebook = open_notebook("tour.ipynb", where="notebooks")
+    for number in range(1, 5):
+        notebook.run(number)
+    notebook.output(1).get_by_text("on a computer called 'coderemote'").wait_for()
+    notebook.output(3).locator("table.dataframe").wait_for()
+    notebook.output(4).locator("img").wait_for()
+    assert notebook.page.evaluate("() => jupyterapp.name") == "Jupyter Notebook"
+    assert notebook.errors == []
