@@ -268,9 +268,6 @@ def test_a_frame_of_a_thousand_parts_goes_through_in_pieces(pair):
     assert found == [frame]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="encode() counts the items of a memoryview where it must count its bytes"
-)
 def test_views_of_wider_items_count_in_bytes(pair):
     ours, theirs = pair
     numbers = memoryview(struct.pack("<4d", 1, 2, 3, 4)).cast("d")

@@ -391,11 +391,6 @@ def test_a_jail_without_proc_starts_and_works(opened):
         assert json.loads(session.run("import threading; print(threading.active_count())")) > 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a death is explained by nsjail's last line, which never names the cause: the first "
-    "one says fsmount('proc'), and only that leads to the tier without /proc",
-)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mask /proc")
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_where_proc_is_masked_as_in_docker_it_says_so_and_goes_on_without(what, make_plan):

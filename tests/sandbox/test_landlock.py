@@ -127,11 +127,6 @@ print(json.dumps(got))
     assert session.value(code) == [errno.EOPNOTSUPP] * 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="socketpair() of datagrams is allowed, and such a socket sends to any path: the policy "
-    "without sockets must refuse it unless it is a stream",
-)
 def test_no_datagram_leaves_through_a_pair_of_sockets(session, open_folder):
     address = f"{open_folder}/s"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
@@ -140,13 +135,15 @@ def test_no_datagram_leaves_through_a_pair_of_sockets(session, open_folder):
         listener.setblocking(False)
         code = f"""
 import socket
-one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-try:
-    one.sendto(b"out", {address!r})
-except OSError as error:
-    print(error)
+for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
+    for blocking in (0, socket.SOCK_NONBLOCK):
+        try:
+            one, other = socket.socketpair(socket.AF_UNIX, kind | blocking)
+            one.sendto(b"out", {address!r})
+        except OSError as error:
+            print(error)
 """
-        session.run(code)
+        assert len(session.run(code).splitlines()) == 8
         with pytest.raises(BlockingIOError):
             listener.recv(10)
 
