@@ -6,9 +6,20 @@ imports are the longest part of a start, and both sides then come up side by sid
 
 from __future__ import annotations
 
+import sys
+
+if not sys.flags.safe_path and sys.path and not sys.path[0]:
+    del sys.path[0]
+if not sys.flags.safe_path and sys.path:
+    # Without -P the notebook's folder comes first: a file of its author's called orjson.py would
+    # run here, on the trusted side. Nothing was imported yet but this package.
+    import os
+
+    if sys.path[0] == os.getcwd():
+        del sys.path[0]
+
 import importlib.util
 import os
-import sys
 
 
 def _import_later(name: str) -> None:
@@ -60,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     from coderemote_kernel.publisher import Publisher
 
     out = Publisher(connection)
+    out.status("starting")
     from coderemote_kernel.relay import Relay
     from coderemote_kernel.session import Session
 

@@ -102,7 +102,7 @@ def _error_fields(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stream(content: dict[str, Any]) -> dict[str, Any]:
-    name = content.get("name")
+    name = _text(content, "name")
     if name not in {"stdout", "stderr"}:
         raise Rejected("no such stream")
     return {"name": name, "text": _text(content, "text")}
@@ -133,7 +133,7 @@ def _error(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(content: dict[str, Any]) -> dict[str, Any]:
-    state = content.get("execution_state")
+    state = _text(content, "execution_state")
     if state not in {"busy", "idle"}:
         raise Rejected("no such state")
     return {"execution_state": state}
@@ -166,7 +166,7 @@ def _depth_checked(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failed_or(content: dict[str, Any], ok: dict[str, Any]) -> dict[str, Any]:
-    status = content.get("status", "ok")
+    status = _text(content, "status", "ok")
     if status == "ok":
         return {"status": "ok", **ok}
     if status == "error":
@@ -177,7 +177,7 @@ def _failed_or(content: dict[str, Any], ok: dict[str, Any]) -> dict[str, Any]:
 
 
 def _execute_reply(content: dict[str, Any]) -> dict[str, Any]:
-    status = content.get("status")
+    status = _text(content, "status")
     reply: dict[str, Any] = {"status": status, "execution_count": 0}
     if content.get("execution_count") is not None:
         reply["execution_count"] = _count(content, "execution_count")
@@ -243,7 +243,7 @@ def _inspect_reply(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_complete_reply(content: dict[str, Any]) -> dict[str, Any]:
-    status = content.get("status")
+    status = _text(content, "status")
     if status not in {"complete", "incomplete", "invalid", "unknown"}:
         raise Rejected("no such status")
     reply = {"status": status}
@@ -288,7 +288,7 @@ def _kernel_info_reply(content: dict[str, Any]) -> dict[str, Any]:
         "supported_features": [
             feature
             for feature in (features if isinstance(features, list) else [])[:20]
-            if feature in {"kernel subshells", "debugger"}
+            if feature == "kernel subshells" or feature == "debugger"
         ],
     }
 

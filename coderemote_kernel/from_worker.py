@@ -7,6 +7,7 @@ relay: header, parent, content. Anything else is dropped and counted; nothing ra
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FromWorker"]
 
+Part = bytes | memoryview
+
+_log = logging.getLogger(__name__)
+
 _LARGEST_HEADER = 65_536
 _REPLY_TYPES = {frames.SHELL: SHELL_REPLIES, frames.CONTROL: CONTROL_REPLIES}
 
@@ -47,7 +52,7 @@ class FromWorker:
         self._session = session
         self._out = out
         self._ended = ended
-        self._show: dict[str, Callable[[Request, str, dict[str, Any], list[bytes]], None]] = {
+        self._show: dict[str, Callable[[Request, str, dict[str, Any], list[Part]], None]] = {
             "stream": self._forward,
             "display_data": self._rich,
             "update_display_data": self._rich,
@@ -71,27 +76,36 @@ class FromWorker:
             self._session.reject(str(problem)[:80])
         except RecursionError:
             self._session.reject("nested too deeply")
+        except Exception:
+            # The wall's own border: whatever a frame makes us stumble over, it is the frame that
+            # goes. A fault of ours is found by the traceback.
+            _log.exception("a frame of the worker could not be handled")
+            self._session.reject("it could not be handled")
 
-    def _handle(self, channel: int, parts: list[bytes]) -> None:
+    def _handle(self, channel: int, parts: list[Part]) -> None:
         if len(parts) < 4:
             raise Rejected("parts are missing")
         if len(parts[0]) > _LARGEST_HEADER or len(parts[1]) > _LARGEST_HEADER:
             raise Rejected("the header is too large")
         msg_type = parse(parts[0], "the header").get("msg_type")
+        if not isinstance(msg_type, str):
+            raise Rejected("it has no type")
         parent = parse(parts[1], "the parent header").get("msg_id")
         request = self._session.table.find(parent)
         if request is None:
+            if parent is None and msg_type == "status":
+                return  # the stock kernel's word that it starts; the relay has said so itself
             raise Rejected("nobody asked for it" if parent else "it has no parent")
         if channel == frames.IOPUB and msg_type in IOPUB_TYPES:
-            self._output(request, str(msg_type), parts)
+            self._output(request, msg_type, parts)
         elif msg_type in _REPLY_TYPES.get(channel, ()):
-            self._reply(request, channel, str(msg_type), parts)
+            self._reply(request, channel, msg_type, parts)
         elif channel == frames.STDIN and msg_type == "input_request":
             self._ask_input(request, parse(parts[3], "the content"))
         else:
             raise Rejected("such a message does not belong here")
 
-    def _output(self, request: Request, msg_type: str, parts: list[bytes]) -> None:
+    def _output(self, request: Request, msg_type: str, parts: list[Part]) -> None:
         if msg_type not in {"status", "execute_input"} and not self._within_budget(
             request, msg_type, parts
         ):
@@ -101,7 +115,7 @@ class FromWorker:
         content = check_content(msg_type, parse(parts[3], "the content"))
         self._show[msg_type](request, msg_type, content, parts)
 
-    def _within_budget(self, request: Request, msg_type: str, parts: list[bytes]) -> bool:
+    def _within_budget(self, request: Request, msg_type: str, parts: list[Part]) -> bool:
         """Count an output; drop it, and say so once, when the cell has had enough."""
         if request.truncated and msg_type != "error":
             return False
@@ -123,7 +137,7 @@ class FromWorker:
             return False
         return True
 
-    def _truncate_text(self, request: Request, parts: list[bytes], excess: int) -> None:
+    def _truncate_text(self, request: Request, parts: list[Part], excess: int) -> None:
         """Show of the message that goes over the limit what still fits."""
         content = check_content("stream", parse(parts[3], "the content"))
         keep = max(len(parts[3]) - excess, 0)
@@ -149,12 +163,12 @@ class FromWorker:
         self._out.publish("stream", request.message.raw_header, {"name": "stderr", "text": text})
 
     def _forward(
-        self, request: Request, msg_type: str, content: dict[str, Any], _: list[bytes]
+        self, request: Request, msg_type: str, content: dict[str, Any], _: list[Part]
     ) -> None:
         self._out.publish(msg_type, request.message.raw_header, content)
 
     def _rich(
-        self, request: Request, msg_type: str, content: dict[str, Any], _: list[bytes]
+        self, request: Request, msg_type: str, content: dict[str, Any], _: list[Part]
     ) -> None:
         filtered = self._session.policy.bundle(content["data"], content["metadata"])
         request.held += len(filtered.held)
@@ -166,7 +180,7 @@ class FromWorker:
         self._out.publish(msg_type, request.message.raw_header, content)
 
     def _input_echo(
-        self, request: Request, _: str, content: dict[str, Any], __: list[bytes]
+        self, request: Request, _: str, content: dict[str, Any], __: list[Part]
     ) -> None:
         if not request.is_cell or request.finished or request.started:
             raise Rejected("such an echo is not due")
@@ -194,31 +208,33 @@ class FromWorker:
                 {"data": data, "metadata": {}, "transient": {}},
             )
 
-    def _error(self, request: Request, _: str, content: dict[str, Any], __: list[bytes]) -> None:
+    def _error(self, request: Request, _: str, content: dict[str, Any], __: list[Part]) -> None:
         if request.stopped_for and not request.finished:
             return  # the reply brings the error that says why
         self._out.publish("error", request.message.raw_header, content)
 
     def _comm_open(
-        self, request: Request, msg_type: str, content: dict[str, Any], parts: list[bytes]
+        self, request: Request, msg_type: str, content: dict[str, Any], parts: list[Part]
     ) -> None:
         metadata = EMPTY
         if len(parts[2]) <= _LARGEST_HEADER:
             version = parse(parts[2], "the metadata").get("version")
             if isinstance(version, str):
                 metadata = dumps({"version": version})
-        allowed = self._session.policy.comm_open(content, parts[4:])
-        self._pass_comm(request, msg_type, allowed, metadata, parts[4:])
+        buffers = [bytes(part) for part in parts[4:]]
+        allowed = self._session.policy.comm_open(content, buffers)
+        self._pass_comm(request, msg_type, allowed, metadata, buffers)
 
     def _comm(
-        self, request: Request, msg_type: str, content: dict[str, Any], parts: list[bytes]
+        self, request: Request, msg_type: str, content: dict[str, Any], parts: list[Part]
     ) -> None:
         policy = self._session.policy
+        buffers = [bytes(part) for part in parts[4:]]
         if msg_type == "comm_msg":
-            allowed = policy.comm_msg(content, parts[4:])
+            allowed = policy.comm_msg(content, buffers)
         else:
             allowed = policy.comm_close(content)
-        self._pass_comm(request, msg_type, allowed, EMPTY, parts[4:])
+        self._pass_comm(request, msg_type, allowed, EMPTY, buffers)
 
     def _pass_comm(
         self,
@@ -238,7 +254,7 @@ class FromWorker:
         parent = request.message.raw_header
         self._out.publish(msg_type, parent, allowed, metadata=metadata, buffers=buffers)
 
-    def _status(self, request: Request, _: str, content: dict[str, Any], __: list[bytes]) -> None:
+    def _status(self, request: Request, _: str, content: dict[str, Any], __: list[Part]) -> None:
         state = content["execution_state"]
         if request.finished or request.idle:
             raise Rejected("such a status is not due")
@@ -248,14 +264,14 @@ class FromWorker:
         if request.idle and request.replied:
             self._ended(request)
 
-    def _reply(self, request: Request, channel: int, msg_type: str, parts: list[bytes]) -> None:
+    def _reply(self, request: Request, channel: int, msg_type: str, parts: list[Part]) -> None:
         due = request.msg_type.removesuffix("_request") + "_reply"
         right_channel = (channel == frames.CONTROL) == (request.channel == "control")
         if msg_type != due or request.replied or request.finished or not right_channel:
             raise Rejected("such an answer is not due")
         if sum(map(len, parts[3:])) > self._session.launcher.plan.limits.rich_output_bytes:
             raise Rejected("the answer is too large")
-        buffers = parts[4:] if msg_type == "debug_reply" else []
+        buffers = [bytes(part) for part in parts[4:]] if msg_type == "debug_reply" else []
         raw = parse(parts[3], "the content")
         failed = raw.get("status") == "error" and msg_type not in {"execute_reply", "debug_reply"}
         if failed:
@@ -307,7 +323,7 @@ class FromWorker:
             )
         return {**info, "implementation": "coderemote", "banner": "\n".join(lines)}
 
-    def _finish_cell(self, request: Request, content: dict[str, Any], raw_metadata: bytes) -> bytes:
+    def _finish_cell(self, request: Request, content: dict[str, Any], raw_metadata: Part) -> bytes:
         """Complete the reply to a cell in place; return its metadata."""
         session = self._session
         for value in content["user_expressions"].values():

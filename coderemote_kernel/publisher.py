@@ -20,6 +20,8 @@ _PUB_QUEUE = 100_000
 """Messages kept for a client that reads slower than the worker prints; more are dropped, as ZeroMQ
 does. The stock kernel keeps 1000, and a loop of 2,000 displays can lose some."""
 
+_LARGE = 1 << 16
+
 
 class Publisher:
     """Binds the five sockets of a connection file and writes to them.
@@ -87,11 +89,13 @@ class Publisher:
         buffers: Sequence[bytes] = (),
     ) -> None:
         """Publish an output to every client."""
+        self.welcome()  # who subscribed meanwhile is greeted before anything else
         body = content if isinstance(content, bytes) else dumps(content)
         self.iopub.send_multipart(
             self.signer.build(
                 [msg_type.encode()], msg_type, parent, body, metadata=metadata, buffers=buffers
-            )
+            ),
+            copy=len(body) < _LARGE,  # a large one is not copied but kept until it is sent
         )
 
     def status(self, state: str, parent: bytes = EMPTY) -> None:

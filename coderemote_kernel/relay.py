@@ -39,6 +39,8 @@ _HALF_ANSWERED_S = 2.0
 _SHUTDOWN_S = 1.0
 _MOST_FAILED_STARTS = 3
 _START_S = 60.0
+_SILENCE_S = 5.0
+_TIDY_AFTER_S = 2.0
 _OUTCOMES: dict[Cause, Outcome] = {"time": "timeout", "cpu": "timeout", "memory": "memory"}
 
 
@@ -82,6 +84,8 @@ class Relay:
         self._parent = int(os.environ.get("JPY_PARENT_PID") or 0)
         self._next_tick = 0.0
         self._failed_starts = 0
+        self._tidy_at = float("inf")
+        self._heard = 0.0
         self._shutdown: Request | None = None
         self._shutdown_by = 0.0
         self._leaving = False
@@ -97,7 +101,6 @@ class Relay:
         """Serve until shut down."""
         signal.signal(signal.SIGINT, lambda *_: self._interrupt())
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
-        self._out.status("starting")
         try:
             while not self._leaving:
                 self._turn()
@@ -153,44 +156,52 @@ class Relay:
 
     def _read_wall(self, jail: Jail) -> None:
         for _ in range(_PORTIONS):
-            try:
-                data = jail.wall.recv(_READ)
-            except BlockingIOError:
+            count = self._receive(jail)
+            if count < 0:
                 return
-            except OSError:
-                data = b""
-            if not data:
+            if not count:
                 # The worker closed its end, which an honest one never does; the leash tells when
                 # it has ended, and until then there is nothing to hear from it.
                 self._poller.unregister(jail.wall.fileno())
                 jail.kill("lost", "it closed its connection to the notebook")
-                return
-            for frame in self._decoder.feed(data):
-                if frame.channel == frames.NOTE:
-                    self._note(jail, frame.parts)
-                else:
-                    self._worker.handle(frame)
-            if len(data) < _READ:
                 return
 
     def _read_rest(self, jail: Jail) -> None:
         """Read what a dead worker said last: its tracebacks matter most."""
         deadline = time.monotonic() + 1
         while jail.wall.fileno() in self._poller and time.monotonic() < deadline:
-            try:
-                data = jail.wall.recv(_READ)
-            except OSError:
+            if self._receive(jail) <= 0:
                 return
-            if not data:
-                return
-            for frame in self._decoder.feed(data):
-                if frame.channel != frames.NOTE:
-                    self._worker.handle(frame)
 
-    def _note(self, jail: Jail, parts: list[bytes]) -> None:
+    def _receive(self, jail: Jail) -> int:
+        """Take one portion from the wall; return its size, 0 at the end, -1 if there is none."""
+        space = self._decoder.space()
+        try:
+            if space is not None:
+                count = jail.wall.recv_into(space)
+                space.release()
+                found = self._decoder.filled(count)
+            else:
+                data = jail.wall.recv(_READ)
+                count = len(data)
+                found = self._decoder.feed(data)
+        except BlockingIOError:
+            return -1
+        except OSError:
+            return 0
+        self._heard = time.monotonic()
+        for frame in found:
+            if frame.channel == frames.NOTE:
+                self._note(jail, frame.parts)
+            else:
+                self._worker.handle(frame)
+        return count
+
+    def _note(self, jail: Jail, parts: list[bytes | memoryview]) -> None:
         if parts == [b"ready"] and not jail.ready:
             jail.ready = True
             self._failed_starts = 0
+            self._tidy_at = time.monotonic() + _TIDY_AFTER_S
 
     def _send(self, channel: int, request: Request) -> None:
         """Hand a request to the worker, and remember that it was."""
@@ -248,8 +259,15 @@ class Relay:
             self._leave()
         if self._shutdown is not None and now > self._shutdown_by:
             self._finish_shutdown()
+        if now > self._tidy_at:
+            self._tidy_at = float("inf")
+            self.session.launcher.tidy()
         jail = self.session.jail
         if jail is None:
+            return
+        if self._decoder.inside and now - self._heard > _SILENCE_S:
+            # An honest worker writes whole messages: the rest of this one will not come.
+            jail.kill("lost", "it stopped in the middle of a message")
             return
         if not jail.ready and now - jail.started > _START_S:
             jail.kill("start failed", f"it was not ready within {_START_S:g} s")
@@ -435,6 +453,7 @@ class Relay:
     def _begin_shutdown(self, request: Request) -> None:
         """Let the worker run its exit handlers for a moment, then answer and leave."""
         self._shutdown = request
+        self.session.leaving = True
         self._shutdown_by = time.monotonic() + _SHUTDOWN_S
         self._next_tick = 0.0
         self._out.status("busy", request.message.raw_header)

@@ -18,7 +18,7 @@ Channel = Literal["shell", "control"]
 
 COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 
-_REMEMBERED = 4096
+_REMEMBERED = 1024
 """Finished requests that may still be answered: threads print after their cell has ended."""
 
 

@@ -44,6 +44,10 @@ class Session:
         Why there is none and will be none, once that is known.
     rejected
         Frames of the worker that were dropped, by reason.
+    leaving
+        Whether the session is being shut down.
+    leaving
+        Whether the session is being shut down.
     notice
         What the user has to be told with the next cell, or empty.
     """
@@ -66,6 +70,7 @@ class Session:
         self.audit: AuditLog | None = None
         self.execution_count = 0
         self.notice = ""
+        self.leaving = False
         self.rejected: Counter[str] = Counter()
         self.output_bytes = 0
         self.cells_run = 0
@@ -84,6 +89,8 @@ class Session:
         """Count a dropped frame and log it, ever more seldom."""
         self.rejected[reason] += 1
         count = self.rejected[reason]
+        if self.leaving:
+            return  # the worker's own good-byes; the relay says them
         if count & (count - 1) == 0:
             _log.warning("dropped a frame of the worker: %s (%d times)", reason, count)
 
@@ -187,7 +194,13 @@ class Session:
             ("file_size_bytes", "bytes", "size of a file", "RLIMIT_FSIZE", None),
             ("workspace_bytes", "bytes", "files written", "size of the tmpfs", written),
             ("workspace_inodes", "count", "number of files written", "inodes of the tmpfs", files),
-            ("tmp_bytes", "bytes", "/tmp and /dev/shm, each", "size of the tmpfs", None),
+            (
+                "tmp_bytes",
+                "bytes",
+                "temporary files and shared memory, each",
+                "size of the tmpfs",
+                None,
+            ),
             ("text_output_bytes", "bytes", "text printed by a cell", budget, most["text"]),
             ("rich_output_bytes", "bytes", "rich output of a cell", budget, most["rich"]),
             ("output_messages", "count", "output messages of a cell", budget, most["messages"]),

@@ -27,8 +27,8 @@ __all__ = ["DELIMITER", "EMPTY", "ClientMessage", "Signer", "WireError", "dumps"
 DELIMITER = b"<IDS|MSG>"
 EMPTY = b"{}"
 _PROTOCOL = "5.4"
-_HEARD = 65_536
-"""Signatures remembered, as many as jupyter_client does."""
+_HEARD = 4096
+"""Signatures remembered."""
 
 
 class WireError(ValueError):
@@ -54,7 +54,7 @@ class ClientMessage(NamedTuple):
     buffers: list[bytes]
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes | memoryview) -> Any:
     """Parse JSON from the worker; raises WireError on anything but strict JSON.
 
     Text that is not UTF-8 is what a worker honestly sends for a file name that is not: it is
@@ -64,7 +64,7 @@ def loads(data: bytes) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         try:
-            return orjson.loads(data.decode("utf-8", "replace"))
+            return orjson.loads(bytes(data).decode("utf-8", "replace"))
         except orjson.JSONDecodeError as error:
             raise WireError(str(error)) from None
 
@@ -77,7 +77,7 @@ def dumps(value: Any) -> bytes:
         raise WireError(str(error)) from None
 
 
-def parse(data: bytes, what: str) -> dict[str, Any]:
+def parse(data: bytes | memoryview, what: str) -> dict[str, Any]:
     """Parse a JSON object; raises WireError if it is anything else."""
     value = loads(data)
     if type(value) is not dict:

@@ -12,6 +12,7 @@ Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html, .../cgroup-v1/memor
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -192,6 +193,22 @@ class CGroup:
             if label == key:
                 return int(value)
         return 0
+
+
+def sweep(delegation: Delegation) -> int:
+    """Remove groups whose relay was killed before it could; return how many folders went."""
+    gone = 0
+    for parent in dict.fromkeys(delegation.parents.values()):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(parent):
+                prefix, _, rest = name.partition("-")
+                pid = rest.partition("-")[0]
+                if prefix != "coderemote" or not pid.isdigit() or os.path.exists(f"/proc/{pid}"):
+                    continue
+                with contextlib.suppress(OSError):
+                    os.rmdir(f"{parent}/{name}")  # refused while a process is left in it
+                    gone += 1
+    return gone
 
 
 def find_delegation(parent: str = "") -> tuple[Delegation | None, str]:

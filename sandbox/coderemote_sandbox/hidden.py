@@ -1,9 +1,9 @@
 """Which files of the notebook's folder the jail must not see: those whose name has a dot first.
 
 Keys, tokens, histories and checkpoints live in such files. Sockets, pipes and devices are hidden
-too: behind a database's socket in the folder is a process outside. The walk is breadth first and bounded: a
-folder too deep to be looked at in time is hidden whole, because what was not looked at may hold a
-key.
+too: behind a database's socket in the folder is a process outside. The walk is breadth first and
+bounded: a folder too deep to be looked at in time is hidden whole, because what was not looked at
+may hold a key.
 """
 
 from __future__ import annotations

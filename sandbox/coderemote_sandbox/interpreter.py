@@ -111,10 +111,8 @@ def _ask(path: str) -> dict[str, str]:
             check=True,
             env={"PATH": os.environ.get("PATH", "")},
         )
-        facts: dict[str, str] = json.loads(done.stdout)
-        if not isinstance(facts, dict):
-            raise TypeError(path)
-    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
+        facts: dict[str, str] = dict(json.loads(done.stdout).items())
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError) as error:
         msg = f"the jail's interpreter {path} does not run as Python ({type(error).__name__})"
         raise InterpreterError(msg) from error
     return facts

@@ -116,7 +116,7 @@ class Jail:
             msg = f"the jail's process could not be made ({error.strerror})"
             raise StartError(msg) from error
         if pid == 0:
-            _become_nsjail(nsjail, inside, cgroup, enter)
+            _become_nsjail(nsjail, inside, cgroup, enter, dies_with_us=spec.tier.namespaces)
         wall_inside.close()
         leash_inside.close()
         os.close(config)
@@ -135,18 +135,22 @@ class Jail:
         """End everything in the jail at once and remember why."""
         if self._death is None:
             self._death = Death(cause, detail=detail)
+        if not self.spec.tier.namespaces:
+            self._end_without_namespaces()
         if not self._reaped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-        if not self.spec.tier.namespaces:
-            self._kill_strays()
         if self.cgroup is not None:
             self.cgroup.kill()
 
-    def _kill_strays(self) -> None:
-        """Without a PID namespace nobody ends what the worker has left behind but us."""
-        strays = self.cgroup.pids() if self.cgroup else usage.descendants(self.pid)
-        _signal_all(strays, signal.SIGKILL)
+    def _end_without_namespaces(self) -> None:
+        """Have init end all that is below it, then do so ourselves: there is no PID 1 to die."""
+        with contextlib.suppress(OSError):
+            self.leash.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 1
+        while (left := usage.descendants(self.pid)) and time.monotonic() < deadline:
+            _signal_all(left[1:] or left, signal.SIGKILL)
+            time.sleep(0.002)
 
     def usage(self) -> Usage:
         """Measure the jail now."""
@@ -293,6 +297,8 @@ def _become_nsjail(
     inside: tuple[int, int, int, int],
     cgroup: CGroup | None,
     enter: Callable[[], None],
+    *,
+    dies_with_us: bool,
 ) -> None:
     """Turn this forked child into nsjail; never returns."""
     try:
@@ -306,8 +312,10 @@ def _become_nsjail(
             os.close(score)
         apparmor.enter_profile()
         enter()
-        # After entering: a change of identity makes the kernel forget this wish.
-        kernel.die_with_parent(signal.SIGKILL)
+        if dies_with_us:
+            # After entering: a change of identity makes the kernel forget this wish. Without a PID
+            # namespace, init must live to end the others; there the leash alone tells it.
+            kernel.die_with_parent(signal.SIGKILL)
         nothing = os.open(os.devnull, os.O_RDWR)
         # Two steps, through high numbers: a target may be another one's source.
         parked = [os.dup2(fd, 900 + at) for at, fd in enumerate((nothing, nothing, *inside))]

@@ -229,6 +229,11 @@ class Launcher:
             return LayerMissing("namespaces", death.detail, _DOCTOR)
         return LayerMissing("sandbox", death.detail, _DOCTOR)
 
+    def tidy(self) -> None:
+        """Take away what sessions that were killed have left; when there is time for it."""
+        if self._delegation is not None:
+            cgroups.sweep(self._delegation)
+
     def layers(self) -> list[Layer]:
         """Return every isolation layer with what was wanted and what there is."""
         have = self.tier.namespaces

@@ -92,7 +92,7 @@ class Limits:
             raise LimitsError(msg)
 
     def _check_against_own(self) -> None:
-        """A jail cannot have more than its starter: nsjail would refuse without saying why."""
+        """Refuse what its starter does not have itself: nsjail would fail without saying why."""
         for name, value, which in (
             ("open_files", self.open_files, resource.RLIMIT_NOFILE),
             ("file_size_bytes", self.file_size_bytes, resource.RLIMIT_FSIZE),

@@ -153,11 +153,11 @@ def _environment(spec: JailSpec) -> dict[str, str]:
 
 def _command(spec: JailSpec) -> dict[str, Any]:
     folder = "/coderemote" if spec.tier.namespaces else WORKER_FOLDER
-    options = {"rlimit_data": spec.limits.memory_bytes, **spec.options}
+    data, options = str(spec.limits.memory_bytes), json.dumps(dict(spec.options))
     return {
         "path": spec.interpreter.executable,
         # -I: no PYTHON* variables, no user site, no working directory on the path at start.
-        "arg": ["-I", f"{folder}/init.py", str(WALL_FD), str(LEASH_FD), json.dumps(options)],
+        "arg": ["-I", f"{folder}/init.py", str(WALL_FD), str(LEASH_FD), data, options],
     }
 
 
@@ -214,13 +214,16 @@ def _tmpfs(place: str, size: int, *, inodes: int = 65_536, **flags: bool) -> dic
     return {"dst": place, "fstype": "tmpfs", "rw": True, "options": options, **safe}
 
 
-def _bind(source: str, place: str, *, rw: bool = False, **more: Any) -> dict[str, Any]:
+def _bind(source: str, place: str, *, rw: bool = False, **more: bool) -> dict[str, Any]:
     bind = {"src": source, "dst": place, "is_bind": True, "rw": rw, "nosuid": True, "nodev": True}
     return {**bind, **more}
 
 
 def _text(place: str, content: str) -> dict[str, Any]:
-    return {"dst": place, "src_content": binascii.b2a_base64(content.encode(), newline=False).decode()}
+    return {
+        "dst": place,
+        "src_content": binascii.b2a_base64(content.encode(), newline=False).decode(),
+    }
 
 
 def _mounts(spec: JailSpec) -> list[dict[str, Any]]:
@@ -261,12 +264,9 @@ def _etc() -> list[dict[str, Any]]:
         _text("/etc/hosts", "127.0.0.1 localhost coderemote\n::1 localhost\n"),
         _text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
     ]
-    for path in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/mime.types"):
-        if os.path.exists(path):
-            files.append(_bind(path, path, mandatory=False))
-    if os.path.isdir("/etc/alternatives"):
-        files.append(_bind("/etc/alternatives", "/etc/alternatives", mandatory=False))
-    return files
+    real = ("ld.so.cache", "localtime", "fonts", "mime.types", "alternatives")
+    paths = [f"/etc/{name}" for name in real if os.path.exists(f"/etc/{name}")]
+    return files + [_bind(path, path, mandatory=False) for path in paths]
 
 
 def _devices(limits: Limits) -> list[dict[str, Any]]:

@@ -198,7 +198,8 @@ def policy(*, sockets: bool = True, machine: str | None = None) -> str:
         rules.insert(1, Rule(_EOPNOTSUPP, pair, "sends to sockets of the host by their paths"))
     allowed = ALLOWED if machine == "x86_64" else [*ALLOWED, *_ARM_NAMES]
     refusals = "\n".join(f"  {rule.action} {{ {_here(rule.calls, machine)} }}," for rule in rules)
+    calls = _here(", ".join(allowed), machine)
     return (
-        f"POLICY coderemote {{\n{refusals}\n  ALLOW {{ {_here(', '.join(allowed), machine)} }}\n}}\n"
+        f"POLICY coderemote {{\n{refusals}\n  ALLOW {{ {calls} }}\n}}\n"
         "USE coderemote DEFAULT ERRNO(38)"
     )

@@ -29,7 +29,7 @@ CHROMIUM = (
     "--disable-component-update --disable-sync"
 ).split()
 CELL_TIMEOUT_S = 6
-PATIENCE_MS = 60_000
+PATIENCE_MS = 30_000
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
@@ -123,6 +123,16 @@ class Notebook:
         """Run one code cell as a person does, with Shift+Enter, and do not wait."""
         self.cell(number).locator(".jp-InputArea-prompt").click()
         self.page.keyboard.press("Shift+Enter")
+
+    def shows(self, selector: str, within_ms: int) -> bool:
+        """Tell whether something can be seen, or comes to be within a time."""
+        from playwright.sync_api import TimeoutError as Late
+
+        try:
+            self.page.locator(selector).first.wait_for(timeout=within_ms)
+        except Late:
+            return False
+        return True
 
     def press(self, button: str) -> None:
         """Press a button of the notebook's toolbar, named as its item in JupyterLab."""
@@ -254,23 +264,15 @@ def open_notebook(server: Server, chromium: Any) -> Iterator[Callable[..., Noteb
         context.close()
 
 
-@pytest.fixture(scope="module")
-def new_notebook(server: Server, open_notebook: Callable[..., Notebook]) -> Callable[..., Notebook]:
-    """Write a notebook of the given code cells and open it."""
+@pytest.fixture(scope="session")
+def write_notebook(server: Server) -> Callable[..., str]:
+    """Write a notebook of the given code cells into the server's folder; the name comes back."""
 
-    def write_and_open(*cells: str, kernel: str = "coderemote") -> Notebook:
-        name = f"test-{secrets.token_hex(4)}.ipynb"
+    def write(*sources: str, kernel: str = "coderemote") -> str:
+        cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
         content = {
             "cells": [
-                {
-                    "cell_type": "code",
-                    "execution_count": None,
-                    "id": f"cell-{number}",
-                    "metadata": {},
-                    "outputs": [],
-                    "source": source,
-                }
-                for number, source in enumerate(cells)
+                {**cell, "id": f"cell-{at}", "source": text} for at, text in enumerate(sources)
             ],
             "metadata": {
                 "kernelspec": {"display_name": kernel, "language": "python", "name": kernel}
@@ -278,10 +280,19 @@ def new_notebook(server: Server, open_notebook: Callable[..., Notebook]) -> Call
             "nbformat": 4,
             "nbformat_minor": 5,
         }
+        name = f"test-{secrets.token_hex(4)}.ipynb"
         (server.folder / name).write_text(json.dumps(content))
-        return open_notebook(name)
+        return name
 
-    return write_and_open
+    return write
+
+
+@pytest.fixture(scope="module")
+def new_notebook(
+    write_notebook: Callable[..., str], open_notebook: Callable[..., Notebook]
+) -> Callable[..., Notebook]:
+    """Write a notebook and open it."""
+    return lambda *sources, **options: open_notebook(write_notebook(*sources, **options))
 
 
 @pytest.fixture

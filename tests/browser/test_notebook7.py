@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_notebook_7_runs_the_tours_first_cells(open_notebook: Callable[..., Any]) -> None:
+def test_notebook_7_runs_the_tours_first_cells(
+    open_notebook: Callable[..., Any], write_notebook: Callable[..., str]
+) -> None:
+    stock = open_notebook(write_notebook("1 + 1", kernel="python3"), where="notebooks")
     notebook = open_notebook("tour.ipynb", where="notebooks")
     for number in range(1, 5):
         notebook.run(number)
@@ -20,4 +23,5 @@ def test_notebook_7_runs_the_tours_first_cells(open_notebook: Callable[..., Any]
     notebook.output(3).locator("table.dataframe").wait_for()
     notebook.output(4).locator("img").wait_for()
     assert notebook.page.evaluate("() => jupyterapp.name") == "Jupyter Notebook"
-    assert notebook.errors == []
+    # Notebook 7 has errors of its own in the console; they are the same without us.
+    assert set(notebook.errors) <= set(stock.errors)

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-HEAD = "from IPython.display import HTML, SVG, Javascript, Markdown, display\n"
+HEAD = "from IPython.display import HTML, Javascript, Markdown, display\n"
 PAYLOADS = {
     "javascript": 'display(Javascript("FIRE"))',
     "script": 'display(HTML("<b>headline</b><script>FIRE</script>"))',
     "handler": 'display(HTML("<b>headline</b><img src=x onerror=\\"FIRE\\">"))',
-    "svg": """display(SVG('<svg xmlns="http://www.w3.org/2000/svg"><circle r="4"/>"""
-    """<image href="x" onerror="FIRE"/></svg>'))""",
+    "toggle": 'display(HTML("<b>headline</b><details open ontoggle=\\"FIRE\\">more</details>"))',
+    "text": 'display(Markdown("<img src=x onerror=\\"FIRE\\">"))',
     "update": """shown = display(HTML("<b>headline</b>"), display_id=True)
 shown.update(HTML("<b>new</b><img src=x onerror=\\"FIRE\\">"))""",
     "picture": 'display(HTML("<b>headline</b><img src=\\"URL\\">"))',

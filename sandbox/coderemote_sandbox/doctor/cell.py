@@ -141,7 +141,7 @@ class _Talk:
     def _is_reply(self, frame: frames.Frame) -> bool:
         """Take the shown result; True for the reply that ends the cell."""
         try:
-            header, parent, _, content = (json.loads(part) for part in frame.parts[:4])
+            header, parent, _, content = (json.loads(bytes(part)) for part in frame.parts[:4])
             if parent.get("msg_id") != self._asked:
                 return False
             kind = header["msg_type"]

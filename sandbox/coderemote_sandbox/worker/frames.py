@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,14 +30,15 @@ SHELL, CONTROL, STDIN, IOPUB, NOTE = range(5)
 
 _SIZE = struct.Struct("<I")
 _HEAD = struct.Struct("<IBH")
+_LARGE = 1 << 16  # bytes above which copying costs more than a view
 _IOV_MAX = 512  # the kernel takes 1024 pieces in one sendmsg; half of it is plenty
 
 
 class Frame(NamedTuple):
-    """One message on one channel; `parts` are its ZeroMQ parts, in order."""
+    """One message on one channel; `parts` are its ZeroMQ parts, in order, large ones uncopied."""
 
     channel: int
-    parts: list[bytes]
+    parts: list[bytes | memoryview]
 
 
 def encode(channel: int, parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
@@ -64,16 +65,58 @@ class Decoder:
         How many frames were skipped for each reason.
     """
 
-    __slots__ = ("_chunks", "_have", "_skip", "malformed", "max_frame", "max_parts", "oversized")
+    __slots__ = (
+        "_have",
+        "_large",
+        "_skip",
+        "_tail",
+        "malformed",
+        "max_frame",
+        "max_parts",
+        "oversized",
+    )
 
     def __init__(self, max_frame: int, max_parts: int = 1024) -> None:
         self.max_frame = max_frame
         self.max_parts = max_parts
         self.oversized = 0
         self.malformed = 0
-        self._chunks: list[bytes] = []
+        self._tail = b""
+        self._large: bytearray | None = None
         self._have = 0
         self._skip = 0
+
+    def space(self) -> memoryview | None:
+        """Return where the rest of a large frame wants to be received into, if one is coming.
+
+        What is received there goes to `filled`, and saves two copies of it. The space grows with
+        what has arrived, up to the frame's size.
+        """
+        if self._large is None:
+            return None
+        if self._have == len(self._large):
+            more = min(self._size() - self._have, max(self._have, _LARGE))
+            self._large.extend(bytes(more))
+        return memoryview(self._large)[self._have :]
+
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._tail or self._skip or self._large is not None)
+
+    def filled(self, count: int) -> Iterator[Frame]:
+        """Take note of `count` bytes received into `space`; yield the frame they complete."""
+        self._have += count
+        if self._large is not None and self._have == self._size():
+            frame, self._large = self._parse(memoryview(self._large), 0, self._have), None
+            if frame is None:
+                self.malformed += 1
+            else:
+                yield frame
+
+    def _size(self) -> int:
+        """Return the whole size of the large frame that is coming."""
+        return _SIZE.size + int(_SIZE.unpack_from(self._large or b"\0\0\0\0")[0])
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that `data` completes; never raises on any input."""
@@ -81,26 +124,18 @@ class Decoder:
             step = min(self._skip, len(data))
             self._skip -= step
             data = data[step:]
-        if self._chunks:
-            self._chunks.append(data)
-            self._have += len(data)
-            if self._have < self._wanted():
-                return
-            data = b"".join(self._chunks)
-            self._chunks = []
-            self._have = 0
+        at = 0
+        while at < len(data) and (space := self.space()) is not None:
+            count = min(len(space), len(data) - at)
+            space[:count] = data[at : at + count]
+            space.release()
+            at += count
+            yield from self.filled(count)
+        if at:
+            data = data[at:]
+        if self._tail:
+            data, self._tail = self._tail + data, b""
         yield from self._cut(data)
-
-    def _wanted(self) -> int:
-        """Bytes needed before another look is worth it: a whole frame, or its length."""
-        first = self._chunks[0]
-        if len(first) < _SIZE.size:
-            first = b"".join(self._chunks)
-            self._chunks = [first]
-            if len(first) < _SIZE.size:
-                return _SIZE.size
-        size: int = _SIZE.unpack_from(first)[0]
-        return _SIZE.size if size > self.max_frame else _SIZE.size + size
 
     def _cut(self, data: bytes) -> Iterator[Frame]:
         at, end = 0, len(data)
@@ -113,6 +148,9 @@ class Decoder:
                 at = min(stop, end)
                 continue
             if stop > end:
+                if size > _LARGE:
+                    self._large, self._have = bytearray(data[at:]), end - at
+                    return
                 break
             frame = self._parse(data, at, stop)
             if frame is None:
@@ -120,12 +158,9 @@ class Decoder:
             else:
                 yield frame
             at = stop
-        if at < end:
-            rest = data[at:]
-            self._chunks = [rest]
-            self._have = len(rest)
+        self._tail = data[at:] if at else data
 
-    def _parse(self, data: bytes, at: int, stop: int) -> Frame | None:
+    def _parse(self, data: bytes | memoryview, at: int, stop: int) -> Frame | None:
         if stop - at < _HEAD.size:
             return None
         _, channel, count = _HEAD.unpack_from(data, at)
@@ -137,7 +172,8 @@ class Decoder:
         if sum(lengths) != stop - body:
             return None
         ends = list(accumulate(lengths, initial=body))
-        return Frame(channel, [data[a:b] for a, b in zip(ends, ends[1:], strict=False)])
+        pieces = (data[a:b] for a, b in pairwise(ends))
+        return Frame(channel, [piece if len(piece) > _LARGE else bytes(piece) for piece in pieces])
 
 
 class Writer:

@@ -10,13 +10,13 @@ The *leash* is a socketpair to the trusted side that only this process holds:
 - ``i`` on it interrupts the worker's process group, as Ctrl-C would;
 - the last line written to it says how the worker ended: ``exit N`` or ``signal N``.
 
-Run as ``python -I init.py WALL_FD LEASH_FD OPTIONS``; ``OPTIONS`` is JSON, see `kernel.run`.
+Run as ``python -I init.py WALL_FD LEASH_FD RLIMIT_DATA OPTIONS``; ``OPTIONS`` is JSON, see
+`kernel.run`. Nothing is imported before the worker is forked that is not needed until then.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import contextlib
 import os
 import resource
 import select
@@ -24,16 +24,15 @@ import signal
 import sys
 from typing import Any
 
-_PR_SET_DUMPABLE = 4
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
-def _limit(options: dict[str, Any]) -> None:
+def _limit(data: int) -> None:
     """Set the limits that nsjail cannot: RLIMIT_DATA counts what a process really asks for.
 
     RLIMIT_AS, which nsjail has, counts address space: numpy with eight threads reserves almost a
     gigabyte of it for 100 MB of use.
     """
-    data = int(options.get("rlimit_data", 0))
     if data:
         resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 
@@ -42,7 +41,10 @@ def _hide() -> None:
     """Close this process's memory and descriptors to the worker (same user inside the jail)."""
     import ctypes  # after the fork, so that the worker does not wait for it
 
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    if os.getpid() != 1:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come here, as they do to PID 1
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _interrupt(worker: int) -> None:
@@ -68,6 +70,35 @@ def _reap(worker: int) -> str | None:
             if os.WIFSIGNALED(status):
                 return f"signal {os.WTERMSIG(status)}"
             return f"exit {os.waitstatus_to_exitcode(status)}"
+
+
+def _end_the_rest() -> None:
+    """Without a PID namespace: end what the worker left, again until nothing new has come."""
+    for _ in range(100):
+        rest = _below(os.getpid())
+        if not rest:
+            return
+        for pid in rest:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    break
+            except ChildProcessError:
+                break
+
+
+def _below(pid: int) -> list[int]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    children = []
+    for task in tasks:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as listing:
+            children += [int(child) for child in listing.read().split()]
+    return children + [deeper for child in children for deeper in _below(child)]
 
 
 def _watch(worker: int, leash: int, wakeup: int) -> None:
@@ -96,6 +127,8 @@ def _own_package(module: str) -> Any:
 
     On ``sys.path``, this folder would put its ``kernel`` and ``frames`` before theirs.
     """
+    import importlib.util
+
     folder = os.path.dirname(os.path.abspath(__file__))
     name = "_coderemote_worker"
     spec = importlib.util.spec_from_file_location(
@@ -112,8 +145,7 @@ def _own_package(module: str) -> Any:
 def main(argv: list[str]) -> None:
     """Start the worker and stay until it ends; does not return in either process."""
     wall, leash = int(argv[1]), int(argv[2])
-    options: dict[str, Any] = json.loads(argv[3])
-    _limit(options)
+    _limit(int(argv[3]))
     wakeup, signalled = os.pipe()
     for end in (wakeup, signalled):
         os.set_blocking(end, False)
@@ -129,15 +161,16 @@ def main(argv: list[str]) -> None:
             os.close(unwanted)
         os.setsid()
         # The heavy imports belong to the worker alone.
-        _own_package("kernel").run(wall, options)
+        _own_package("kernel").run(wall, argv[4])
         os._exit(0)
     os.close(wall)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     _hide()
     _watch(worker, leash, wakeup)
-    # Leaving as PID 1 makes the kernel kill everything that is left in this PID namespace; where
-    # there is none, the trusted side kills the rest.
+    if os.getpid() != 1:
+        _end_the_rest()
+    # Leaving as PID 1 makes the kernel end everything that is left in this PID namespace.
     os._exit(0)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from typing import Any
 
@@ -79,11 +80,14 @@ def restrict(rules: dict[str, list[str]]) -> None:
 
 def _allow(ruleset: int, path: str, access: int) -> None:
     try:
-        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        # A link is no rule for what it leads to: its author is the notebook's.
+        target = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return
     try:
-        if not os.path.isdir(path):
+        if stat.S_ISLNK(os.fstat(target).st_mode):
+            return
+        if not stat.S_ISDIR(os.fstat(target).st_mode):
             access &= _FILE_ONLY
         _call(_ADD_RULE, ruleset, 1, struct.pack("=Qi", access, target), 0)
     finally:
