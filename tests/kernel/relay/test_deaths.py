@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,32 @@ def test_a_death_closes_the_widgets_of_the_dead(kernel):
     assert kernel.ask("comm_info_request")["comms"] == {}
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="the wall closes before PID 1 has reported the end, and the relay does not wait for it",
+)
+def test_the_reason_is_waited_for_though_the_wall_has_closed(kernel):
+    """A busy machine may let the relay run between the two; here PID 1 is held back."""
+    kernel.ok("1")
+    _, first, worker = kernel.jailed()
+    os.kill(first, signal.SIGSTOP)
+    msg_id = kernel.send("import os; os._exit(3)")
+    while not ended(worker):
+        pass
+    with contextlib.suppress(TimeoutError):
+        kernel.receive("shell", msg_id, 0.3)
+        pytest.fail("an answer came before the reason was known")
+    os.kill(first, signal.SIGCONT)
+    assert kernel.finish(msg_id).error == "SandboxExit"
+
+
+def ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    except OSError:
+        return True
+
+
 def test_a_jail_killed_from_outside_is_replaced(kernel):
     msg_id = kernel.send("print('now', flush=True); import time; time.sleep(30)")
     kernel.wait_for_text(msg_id, "now")
@@ -164,6 +192,11 @@ kernel.do_execute = forgetful
     assert kernel.receive("shell", following, 15)["content"]["status"] in ("ok", "aborted")
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="nsjail's end closes the wall, which is read before the leash and taken for a worker "
+    "that hung up: the failed start is never seen, and the jail is started for ever",
+)
 def test_a_jail_that_does_not_come_up_any_more_is_given_up(start_kernel, tmp_path):
     """An nsjail that works once: after three failures in a row every cell says so at once."""
     from coderemote_sandbox.nsjail import find_nsjail
