@@ -168,8 +168,8 @@ def _plan(arguments: list[str]) -> Plan:
     """Return what the configuration asks for; without a folder unless it names one."""
     from dataclasses import replace
 
-    from coderemote_kernel.planning import plan_from
     from coderemote_kernel.config import load
+    from coderemote_kernel.planning import plan_from
 
     settings = load(arguments)
     plan = plan_from(settings)

@@ -76,7 +76,7 @@ class FromWorker:
             self._session.reject(str(problem)[:80])
         except RecursionError:
             self._session.reject("nested too deeply")
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged
             # The wall's own border: whatever a frame makes us stumble over, it is the frame that
             # goes. A fault of ours is found by the traceback.
             _log.exception("a frame of the worker could not be handled")

@@ -252,8 +252,7 @@ class Relay:
 
     def _tick(self, now: float) -> None:
         """Do what depends on time: limits, grace periods, a parent that is gone."""
-        active = self.session.table.active()
-        self._next_tick = now + (_BUSY_TICK_S if active else _IDLE_TICK_S)
+        self._next_tick = now + (_BUSY_TICK_S if self.session.table.active() else _IDLE_TICK_S)
         if self._parent > 1 and os.getppid() != self._parent:
             _log.warning("the process that started this kernel is gone")
             self._leave()
@@ -262,9 +261,12 @@ class Relay:
         if now > self._tidy_at:
             self._tidy_at = float("inf")
             self.session.launcher.tidy()
-        jail = self.session.jail
-        if jail is None:
-            return
+        if self.session.jail is not None:
+            self._watch(self.session.jail, now)
+
+    def _watch(self, jail: Jail, now: float) -> None:
+        """Hold the jail and what runs in it to their limits."""
+        active = self.session.table.active()
         if self._decoder.inside and now - self._heard > _SILENCE_S:
             # An honest worker writes whole messages: the rest of this one will not come.
             jail.kill("lost", "it stopped in the middle of a message")

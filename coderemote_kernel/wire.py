@@ -158,7 +158,7 @@ class Signer:
             }
         )
 
-    def build(
+    def build(  # noqa: PLR0913 - a message has that many parts
         self,
         prefix: Sequence[bytes],
         msg_type: str,

@@ -263,7 +263,7 @@ class Bait:
             process_group=0,
         )
         os.close(log)
-        assert process.stdout is not None  # noqa: S101 - for the type checker
+        assert process.stdout is not None
         process.stdout.read(5)
         return process
 

@@ -32,6 +32,7 @@ _T = TypeVar("_T")
 _MEMORY = ":memory:"
 _PRUNE_EVERY = 1000
 # What is taken along to memory when the disk fails, and what `range` can show with outputs.
+_RECENT_INPUTS = 1_000
 _RECENT_OUTPUT_CHARACTERS = 1024 * 1024
 
 

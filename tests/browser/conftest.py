@@ -29,7 +29,7 @@ CHROMIUM = (
     "--disable-component-update --disable-sync"
 ).split()
 CELL_TIMEOUT_S = 6
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",

@@ -149,7 +149,7 @@ def _become(binary: str, descriptors: dict[int, int], enter: Callable[[], None])
         os.closerange(3, _REPORT_FD)
         os.closerange(_CONFIG_FD + 1, 1024)
         command = [binary, "--experimental_mnt", "auto", "-C", f"/proc/self/fd/{_CONFIG_FD}"]
-        os.execve(binary, command, {})  # noqa: S606 - no shell is what is wanted
+        os.execve(binary, command, {})
     except BaseException as error:  # noqa: BLE001 - a process border
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
