@@ -54,6 +54,7 @@ IOPUB_TYPES = frozenset(
     }
 )
 
+_FEATURES = ("kernel subshells", "debugger")  # a tuple: what is asked for may be unhashable
 _MOST_MATCHES = 20_000
 _LONGEST_WORD = 65_536
 _DEEPEST = 200
@@ -288,7 +289,7 @@ def _kernel_info_reply(content: dict[str, Any]) -> dict[str, Any]:
         "supported_features": [
             feature
             for feature in (features if isinstance(features, list) else [])[:20]
-            if feature == "kernel subshells" or feature == "debugger"
+            if feature in _FEATURES
         ],
     }
 

@@ -16,37 +16,26 @@ import zmq
 
 from coderemote_kernel.from_client import FromClient
 from coderemote_kernel.from_worker import FromWorker
-from coderemote_kernel.wire import dumps
-from coderemote_sandbox.errors import SandboxError
+from coderemote_kernel.recovery import Recovery
+from coderemote_kernel.watch import Watch
 from coderemote_sandbox.worker import frames
 
 if TYPE_CHECKING:
-    from coderemote_kernel.audit import Outcome
     from coderemote_kernel.publisher import Publisher
     from coderemote_kernel.requests import Request
     from coderemote_kernel.session import Session
-    from coderemote_sandbox.deaths import Cause, Death
+    from coderemote_sandbox.deaths import Death
     from coderemote_sandbox.jail import Jail
 
-__all__ = ["Relay", "worker_options"]
+__all__ = ["Relay"]
 
 _log = logging.getLogger(__name__)
 
 _READ = 1 << 18
 _PORTIONS = 4  # reads from the wall before the clients have a turn
 _WATCHFUL_TICK_S, _BUSY_TICK_S, _IDLE_TICK_S = 0.01, 0.05, 0.5
-_HALF_ANSWERED_S = 2.0
 _SHUTDOWN_S = 1.0
-_MOST_FAILED_STARTS = 3
-_START_S = 60.0
-_SILENCE_S = 5.0
 _TIDY_AFTER_S = 2.0
-_OUTCOMES: dict[Cause, Outcome] = {"time": "timeout", "cpu": "timeout", "memory": "memory"}
-
-
-def worker_options(session_magics: dict[str, str], execution_count: int) -> dict[str, Any]:
-    """Return what the worker of a new jail is told."""
-    return {"execution_count": execution_count, "relay_magics": session_magics}
 
 
 class Relay:
@@ -69,10 +58,12 @@ class Relay:
         self._clients = FromClient(
             session,
             self._out,
-            send=self._send,
+            send=self.send,
             interrupt=self._interrupt,
             shutdown=self._begin_shutdown,
         )
+        self._watch = Watch(session, out, self._ended)
+        self._recovery = Recovery(session, out, self, (self._clients, self._worker))
         self._poller = zmq.Poller()
         self._sockets = {
             self._out.control: "control",
@@ -83,19 +74,17 @@ class Relay:
             self._poller.register(sock, zmq.POLLIN)
         self._parent = int(os.environ.get("JPY_PARENT_PID") or 0)
         self._next_tick = 0.0
-        self._failed_starts = 0
         self._tidy_at = float("inf")
         self._heard = 0.0
         self._shutdown: Request | None = None
         self._shutdown_by = 0.0
         self._leaving = False
-        self._half_answered: dict[str, float] = {}
         if session.settings.audit_log:
             from coderemote_kernel.audit import AuditLog
 
             session.audit = AuditLog(session.settings.audit_log, session.warn)
         if jail is not None:
-            self._adopt(jail)
+            self.adopt(jail)
 
     def run(self) -> None:
         """Serve until shut down."""
@@ -130,12 +119,12 @@ class Relay:
             death = jail.read_leash()
             if death is not None:
                 self._read_rest(jail)
-                self._died(jail, death)
+                self._ended_with(jail, death)
                 return
         if self._writer.pending:
             self._flush(jail)
 
-    def _adopt(self, jail: Jail) -> None:
+    def adopt(self, jail: Jail) -> None:
         """Make `jail` the session's; it may be running already or still be starting."""
         limits = self.session.launcher.plan.limits
         largest = max(limits.rich_output_bytes, limits.text_output_bytes) + (1 << 20)
@@ -145,7 +134,7 @@ class Relay:
         for descriptor in (jail.wall.fileno(), jail.leash.fileno(), jail.diagnostics):
             self._poller.register(descriptor, zmq.POLLIN)
 
-    def _let_go(self, jail: Jail) -> None:
+    def let_go(self, jail: Jail) -> None:
         """Close a jail and take it out of the loop."""
         for descriptor in (jail.wall.fileno(), jail.leash.fileno(), jail.diagnostics):
             if descriptor in self._poller:
@@ -200,10 +189,10 @@ class Relay:
     def _note(self, jail: Jail, parts: list[bytes | memoryview]) -> None:
         if parts == [b"ready"] and not jail.ready:
             jail.ready = True
-            self._failed_starts = 0
+            self._recovery.started()
             self._tidy_at = time.monotonic() + _TIDY_AFTER_S
 
-    def _send(self, channel: int, request: Request) -> None:
+    def send(self, channel: int, request: Request) -> None:
         """Hand a request to the worker, and remember that it was."""
         jail = self.session.jail
         if jail is None:
@@ -236,7 +225,7 @@ class Relay:
         failed = request.outcome != "ok"
         stop = bool(request.content.get("stop_on_error", True)) and not request.silent
         session.table.finish(request)
-        self._half_answered.pop(request.msg_id, None)
+        self._watch.forget(request)
         if request.channel == "control":
             return
         if request.is_cell and failed and stop:
@@ -261,196 +250,19 @@ class Relay:
         if now > self._tidy_at:
             self._tidy_at = float("inf")
             self.session.launcher.tidy()
-        if self.session.jail is not None:
-            self._watch(self.session.jail, now)
+        jail = self.session.jail
+        if jail is not None:
+            waiting_s = now - self._heard if self._decoder.inside else 0.0
+            if self._watch.look(jail, now, waiting_s=waiting_s):
+                self._next_tick = now + _WATCHFUL_TICK_S
 
-    def _watch(self, jail: Jail, now: float) -> None:
-        """Hold the jail and what runs in it to their limits."""
-        active = self.session.table.active()
-        if self._decoder.inside and now - self._heard > _SILENCE_S:
-            # An honest worker writes whole messages: the rest of this one will not come.
-            jail.kill("lost", "it stopped in the middle of a message")
-            return
-        if not jail.ready and now - jail.started > _START_S:
-            jail.kill("start failed", f"it was not ready within {_START_S:g} s")
-            return
-        measured = self.session.measure()
-        limit = self.session.launcher.plan.limits.memory_bytes
-        if measured is not None and jail.cgroup is None and 2 * measured.memory_bytes > limit:
-            # Nobody but this loop holds the jail to its memory: look more often as it fills.
-            self._next_tick = now + _WATCHFUL_TICK_S
-        for request in active:
-            if measured is not None:
-                request.peak_bytes = max(request.peak_bytes, measured.peak_bytes)
-            if request.is_cell and jail.ready:
-                used = measured.cpu_ns - request.cpu_ns_before if measured is not None else 0
-                self._hold_to_limits(jail, request, now, used / 1e9)
-            if request.replied != request.idle:
-                self._force_end(request, now)
-
-    def _hold_to_limits(self, jail: Jail, request: Request, now: float, cpu_s: float) -> None:
-        limits = self.session.launcher.plan.limits
-        if request.stopped_for:
-            if now - request.interrupted_at > limits.interrupt_grace_s and not request.replied:
-                time_s, cpu_s = limits.cell_timeout_s, limits.cpu_time_s
-                allowed_s = time_s if request.stopped_for == "time" else cpu_s
-                jail.kill(request.stopped_for, f"limit {allowed_s:g} s")
-            return
-        if 0 < limits.cell_timeout_s < request.running_s(now):
-            request.stopped_for = "time"
-        elif 0 < limits.cpu_time_s < cpu_s:
-            request.stopped_for = "cpu"
-        if request.stopped_for:
-            request.interrupted_at = now
-            jail.interrupt()
-
-    def _force_end(self, request: Request, now: float) -> None:
-        """End a request that is answered but not ended, or ended but not answered.
-
-        A hostile worker can leave it at that; a stock one does when it cannot read the request.
-        Neither may block the notebook.
-        """
-        since = self._half_answered.setdefault(request.msg_id, now)
-        if now - since < _HALF_ANSWERED_S:
-            return
-        self.session.reject("half an answer")
-        if not request.replied:
-            request.replied, request.outcome = True, "error"
-            text = "the sandbox gave no answer to this request; see whether it is complete"
-            error = {"ename": "NoAnswer", "evalue": text, "traceback": [text]}
-            self._out.reply(request, {"status": "error", **error})
-        if not request.idle:
-            request.idle = True
-            self._out.status("idle", request.message.raw_header)
-        self._ended(request)
-
-    def _died(self, jail: Jail, death: Death) -> None:
-        """Answer for what the dead jail leaves open and start the next one."""
-        session = self.session
-        _log.info("the jail ended: %s", death.sentence())
-        if death.cause == "start failed":
-            self._start_failed(jail, death)
-            return
-        open_requests = session.table.active()
-        self._close_comms()
-        self._let_go(jail)
+    def _ended_with(self, jail: Jail, death: Death) -> None:
+        self._watch.forget()
         if self._shutdown is not None:
+            self._recovery.bury(jail)
             self._finish_shutdown()
-            return
-        kept = f"Variables are gone; history{self._kept_files()} are kept"
-        told = False
-        for request in open_requests:
-            told |= self._answer_for(request, death, kept)
-        if not told:
-            session.warn(f"The sandbox was restarted: {death.sentence()}. {kept}.")
-        self._restart()
-        for request in open_requests:
-            if request.is_cell and request.content.get("stop_on_error", True):
-                self._clients.abort_waiting(request)
-        self._forget(open_requests)
-
-    def _kept_files(self) -> str:
-        return " and files" if self.session.launcher.plan.folder is not None else " and /workspace"
-
-    def _forget(self, requests: list[Request]) -> None:
-        """Free the lanes of requests that died with their jail; subshells died with it too."""
-        session = self.session
-        session.table.clear()
-        self._half_answered.clear()
-        for lane in session.lanes.values():
-            lane.running = None
-        session.lanes = {
-            name: lane for name, lane in session.lanes.items() if name is None or lane.waiting
-        }
-        for request in requests:
-            self._clients.advance(request)
-        for lane in list(session.lanes.values()):
-            if lane.waiting:
-                self._clients.advance(lane.waiting[0])
-
-    def _answer_for(self, request: Request, death: Death, kept: str) -> bool:
-        """Answer a request that its jail cannot answer any more; True if the user was told."""
-        parent = request.message.raw_header
-        told = False
-        error: dict[str, Any] = {
-            "ename": death.error_name,
-            "evalue": f"{death.sentence()}. {kept}.",
-        }
-        error["traceback"] = [f"\x1b[31m{death.error_name}\x1b[0m: {error['evalue']}"]
-        if request.is_cell and not request.replied:
-            request.outcome = _OUTCOMES.get(death.cause, "died")
-            self._worker.echo(request, self.session.execution_count + int(request.stores_history))
-            self._out.publish("error", parent, error)
-            count = self.session.execution_count
-            reply = {"status": "error", "execution_count": count, "user_expressions": {}}
-            metadata = dumps(
-                {"coderemote": {**self.session.account(request), "death": death.cause}}
-            )
-            self._out.reply(request, {**reply, "payload": [], **error}, metadata=metadata)
-            told = True
-        elif not request.replied:
-            self._out.reply(request, {"status": "error", **error})
-        if not request.idle:
-            self._out.status("idle", parent)
-        request.finished = True
-        return told
-
-    def _close_comms(self) -> None:
-        """Tell the clients that the widgets of the dead jail are dead."""
-        for comm_id in self.session.policy.open_comms():
-            self._out.publish("comm_close", b"{}", {"comm_id": comm_id, "data": {}})
-        self.session.policy.forget_comms()
-
-    def _start_failed(self, jail: Jail, death: Death) -> None:
-        session = self.session
-        launcher = session.launcher
-        self._let_go(jail)
-        if launcher.fall_back(death):
-            self._restart()
-            return
-        self._failed_starts += 1
-        if self._failed_starts < _MOST_FAILED_STARTS and launcher.started > self._failed_starts:
-            self._restart()  # it worked before: something passing may be in the way
-            return
-        self._give_up(launcher.explain(death))
-
-    def _restart(self) -> None:
-        """Start a fresh jail, with the cells numbered on."""
-        session = self.session
-        try:
-            self._adopt(
-                session.launcher.start(
-                    worker_options(magic_summaries(session), session.execution_count + 1)
-                )
-            )
-        except SandboxError as error:
-            self._give_up(error)
-            return
-        # What a jail that never came up was given was never run: give it to this one.
-        for request in session.table.active():
-            channel = frames.CONTROL if request.channel == "control" else frames.SHELL
-            if not request.finished:
-                self._send(channel, request)
-
-    def _give_up(self, problem: SandboxError) -> None:
-        """No jail can be had any more: answer everything with the reason."""
-        session = self.session
-        session.problem = problem
-        _log.error("the sandbox is not available: %s", problem)
-        open_requests = session.table.active()
-        for request in open_requests:
-            lane = session.lane(request)
-            if request.channel == "shell":
-                lane.running = None
-                lane.waiting.appendleft(request)
-            else:
-                error = {"ename": "SandboxUnavailable", "evalue": str(problem), "traceback": []}
-                self._out.reply(request, {"status": "error", **error})
-                self._out.status("idle", request.message.raw_header)
-        session.table.clear()
-        for lane in list(session.lanes.values()):
-            if lane.waiting:
-                self._clients.advance(lane.waiting[0])
+        else:
+            self._recovery.recover(jail, death)
 
     def _begin_shutdown(self, request: Request) -> None:
         """Let the worker run its exit handlers for a moment, then answer and leave."""
@@ -471,7 +283,7 @@ class Relay:
         assert request is not None
         content = {"status": "ok", "restart": bool(request.content.get("restart", False))}
         if self.session.jail is not None:
-            self._let_go(self.session.jail)
+            self.let_go(self.session.jail)
         self._out.reply(request, content)
         self._out.publish("shutdown_reply", request.message.raw_header, content)
         self._out.status("idle", request.message.raw_header)
@@ -484,14 +296,9 @@ class Relay:
         """End the jail first, then write what is to be kept."""
         session = self.session
         if session.jail is not None:
-            self._let_go(session.jail)
+            self.let_go(session.jail)
         session.launcher.close()
         session.history.close()
         if session.audit is not None:
             session.audit.close()
         self._out.close()
-
-
-def magic_summaries(session: Session) -> dict[str, str]:
-    """Return the relay's magics and the first line of their help, for the worker's completion."""
-    return {magic.name: magic.help_text().strip().partition("\n")[0] for magic in session.registry}

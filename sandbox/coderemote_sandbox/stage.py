@@ -15,7 +15,6 @@ Two more things can only be done here:
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -25,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _kernel_calls as kernel
-from . import hidden
+from . import hidden, masks
 from .doctor import apparmor
 from .errors import WorkspaceError
 
@@ -330,7 +329,7 @@ def _show_folder(
     layout["unseen"] = found.unseen
     if layout["mode"] == "overlay":
         try:
-            _mask(lower, _directory(f"{base}/mask"), found)
+            masks.mask(lower, _directory(f"{base}/mask"), found)
             _overlay(base, lower, owner, privileged=privileged)
         except OSError as error:
             layout["mode"] = "readonly"
@@ -341,7 +340,7 @@ def _show_folder(
         else:
             layout["workspace"] = f"{base}/workspace"
             return
-    _cover(lower, found)
+    masks.cover(lower, found)
     layout["folder"] = lower
 
 
@@ -354,44 +353,6 @@ def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool)
     if not privileged:
         options += ",userxattr"  # trusted.* attributes are for root alone
     kernel.mount("overlay", _directory(f"{base}/workspace"), "overlay", 0, options)
-
-
-def _mask(lower: str, mask: str, found: hidden.Hidden) -> None:
-    """Fill the layer above the folder with a whiteout for every hidden path."""
-    os.chmod(mask, stat.S_IMODE(os.stat(lower).st_mode))
-    paths = dict.fromkeys([*found.entries, *hidden.USUAL_NAMES, *found.unseen])
-    for path in paths:
-        parent = os.path.dirname(path)
-        if parent:
-            _mirror(lower, mask, parent)
-        os.mknod(f"{mask}/{path}", stat.S_IFCHR, os.makedev(0, 0))
-
-
-def _mirror(lower: str, mask: str, relative: str) -> None:
-    """Make the folder in the mask with the owner and mode it has below: the top layer's count."""
-    at = ""
-    for name in relative.split("/"):
-        at = f"{at}/{name}"
-        if os.path.isdir(mask + at):
-            continue
-        facts = os.stat(lower + at)
-        os.mkdir(mask + at)
-        with contextlib.suppress(OSError):  # an owner this namespace does not know
-            os.chown(mask + at, facts.st_uid, facts.st_gid)
-        os.chmod(mask + at, stat.S_IMODE(facts.st_mode))
-        os.utime(mask + at, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-
-
-def _cover(lower: str, found: hidden.Hidden) -> None:
-    """Mount something empty over every hidden path, where there is no overlay to mask it in."""
-    for path in [*found.entries, *found.unseen]:
-        target = f"{lower}/{path}"
-        if os.path.islink(target):
-            continue  # a link's own text is no secret, and what it points to is not in the jail
-        if os.path.isdir(target):
-            kernel.mount("tmpfs", target, "tmpfs", 0, "size=4k,mode=000")
-        else:
-            kernel.mount("/dev/null", target, "", kernel.MS_BIND)
 
 
 def _directory(path: str) -> str:
