@@ -18,23 +18,26 @@ if not sys.flags.safe_path and sys.path:
     if sys.path[0] == os.getcwd():
         del sys.path[0]
 
-import importlib.util
+import importlib
 import os
 
 
-def _import_later(name: str) -> None:
-    """Have a module loaded when something of it is used: the recipe of importlib's manual."""
-    spec = None if name in sys.modules else importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
+def _import_dataclasses() -> None:
+    """Import dataclasses without inspect: a third of what stands before the jail's start.
+
+    dataclasses needs inspect for classes that have no docstring, and should it meet one, the
+    stand-in fetches it.
+    """
+    if "dataclasses" in sys.modules or "inspect" in sys.modules:
         return
-    loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
+    stand_in = type(sys)("inspect")
+    vars(stand_in)["__getattr__"] = lambda name: getattr(importlib.import_module("inspect"), name)
+    sys.modules["inspect"] = stand_in
+    importlib.import_module("dataclasses")
+    del sys.modules["inspect"]
 
 
-# dataclasses imports it and hardly ever uses it: a third of what stands before the jail's start.
-_import_later("inspect")
+_import_dataclasses()
 
 import json
 

@@ -166,15 +166,13 @@ def _stray(settings: list[str]) -> str:
 
 def _plan(arguments: list[str]) -> Plan:
     """Return what the configuration asks for; without a folder unless it names one."""
-    from dataclasses import replace
-
     from coderemote_kernel.config import load
     from coderemote_kernel.planning import plan_from
 
     settings = load(arguments)
     plan = plan_from(settings)
     # A kernel shows the folder it is started in. Where the doctor is started means nothing.
-    return plan if settings.workspace else replace(plan, folder=None)
+    return plan if settings.workspace else plan._replace(folder=None)
 
 
 def _fix(plan: Plan, *, agreed: bool) -> int:

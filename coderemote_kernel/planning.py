@@ -16,7 +16,7 @@ __all__ = ["plan_from"]
 
 def plan_from(settings: Settings) -> Plan:
     """Return the sandbox's plan; the notebook's folder is the kernel's own working directory."""
-    limits = Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+    limits = Limits(**{name: getattr(settings, name) for name in Limits._fields})
     folder: str | None = settings.workspace or os.getcwd()
     if settings.workspace_mode == "none":
         folder = None

@@ -17,7 +17,7 @@ import errno
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -28,8 +28,7 @@ _PERIOD_US = 100_000
 _OWN_PROCESSES = 4  # nsjail, PID 1 and room for what is starting
 
 
-@dataclass(frozen=True, slots=True)
-class Delegation:
+class Delegation(NamedTuple):
     """Where groups may be made.
 
     Attributes
@@ -44,7 +43,7 @@ class Delegation:
     parents: dict[str, str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CGroup:
     """The group of one jail; `create` makes it, `remove` takes it away."""
 

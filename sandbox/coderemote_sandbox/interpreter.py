@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import InterpreterError
 
@@ -25,8 +25,7 @@ print(json.dumps({"prefix": sys.prefix, "base_prefix": sys.base_prefix,
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """A Python and the folders it needs.
 
     Attributes

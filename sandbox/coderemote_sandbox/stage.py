@@ -21,7 +21,7 @@ import os
 import signal
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from . import _kernel_calls as kernel
 from . import hidden, masks
@@ -45,8 +45,7 @@ own and the process limit, which root is exempt from, holds."""
 _PLACES = ("/mnt", "/media", "/srv", "/opt", "/tmp")  # noqa: S108
 
 
-@dataclass(frozen=True, slots=True)
-class StageRequest:
+class StageRequest(NamedTuple):
     """What is to be laid out.
 
     Attributes
@@ -65,7 +64,7 @@ class StageRequest:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Stage:
     """A stage that stands.
 

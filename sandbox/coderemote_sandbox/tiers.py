@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["FULL", "FULL_NOPROC", "NO_NAMESPACES", "Layer", "Tier", "TierName", "by_name"]
 
 TierName = Literal["full", "full-noproc", "no-namespaces"]
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(NamedTuple):
     """One rung of the ladder.
 
     Attributes
@@ -53,8 +51,7 @@ def by_name(name: str) -> Tier:
     return {tier.name: tier for tier in (FULL, FULL_NOPROC, NO_NAMESPACES)}[name]  # type: ignore[index]
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One isolation layer as it stands: what was wanted, what there is, and a remark."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import resource
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from coderemote_sandbox.errors import LimitsError
 from coderemote_sandbox.limits import GIB, MIB, Limits
 
-FIELDS = [field.name for field in dataclasses.fields(Limits)]
+FIELDS = list(Limits._fields)
 SWITCHES = {"cell_timeout_s", "interrupt_grace_s", "cpu_time_s", "cpus"}
 
 
@@ -34,18 +33,18 @@ def test_the_defaults_are_in_range():
 @pytest.mark.parametrize("name", FIELDS)
 def test_nothing_may_be_negative(name):
     with pytest.raises(LimitsError, match=rf"^{name} is -1"):
-        dataclasses.replace(Limits(), **{name: -1}).check()
+        Limits()._replace(**{name: -1}).check()
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name not in SWITCHES])
 def test_sizes_and_counts_cannot_be_switched_off(name):
     with pytest.raises(LimitsError, match=rf"^{name} is 0"):
-        dataclasses.replace(Limits(), **{name: 0}).check()
+        Limits()._replace(**{name: 0}).check()
 
 
 @pytest.mark.parametrize("name", sorted(SWITCHES))
 def test_times_and_processors_can_be_switched_off(name):
-    dataclasses.replace(Limits(), **{name: 0.0}).check()
+    Limits()._replace(**{name: 0.0}).check()
 
 
 def test_more_memory_than_there_is_is_refused_with_the_setting_to_correct():
@@ -70,7 +69,8 @@ from coderemote_sandbox.limits import Limits
 resource.setrlimit({int(which)}, ({value}, {value}))
 Limits(open_files=100, file_size_bytes=1 << 20, processes=100).check()
 try:
-    Limits(**{{"open_files": 100, "file_size_bytes": 1 << 20, "processes": 100, "{name}": {value + 1}}}).check()
+    low = {{"open_files": 100, "file_size_bytes": 1 << 20, "processes": 100}}
+    Limits(**{{**low, "{name}": {value + 1}}}).check()
 except LimitsError as error:
     print(error)
 """
@@ -85,7 +85,7 @@ except LimitsError as error:
 
 
 def test_limits_cannot_be_changed_once_made():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Limits().cpus = 3  # type: ignore[misc]
 
 

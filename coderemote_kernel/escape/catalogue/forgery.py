@@ -103,7 +103,7 @@ ATTACKS = (
         "                push(pack(channel, [json.dumps(part).encode() for part in (header, about, junk, body)]))\n"
         "    forge(IOPUB, 'stream', {'name': junk, 'text': 'x'})\n"
         "    forge(IOPUB, 'status', {'execution_state': junk})\n"
-        "    push(pack(IOPUB, [json.dumps(part).encode() for part in ({'msg_type': junk}, parent()[0], junk, junk)]))",
+        "    push(pack(IOPUB, [json.dumps(part, default=str).encode() for part in ({'msg_type': junk}, parent()[0], junk, junk)]))",
     ),
     _garbage(
         "wrong-replies",

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from coderemote_sandbox import tiers
@@ -61,7 +61,7 @@ class Ground:
                 file.write("original")
             os.chmod(f"{folder}/{name}", mode)
         if plan.folder is None and plan.workspace_mode != "none":
-            plan = replace(plan, folder=folder)
+            plan = plan._replace(folder=folder)
         return cls(plan, folder, scratch, _base=base)
 
     @property

@@ -7,6 +7,9 @@
 ``dateutil.parser``
     is imported by jupyter_client, which parses with it the dates of messages that are not in
     Python's own format: about 10 ms.
+``jupyter_client``
+    is a package of clients; a kernel needs two modules of it, and not what its ``__init__`` brings
+    in: about 25 ms.
 """
 
 from __future__ import annotations
@@ -75,6 +78,30 @@ class LazyDebugger:
         }
 
 
+def _without_init(name: str, homes: dict[str, str]) -> None:
+    """Let modules of a package be imported without its ``__init__``, until something needs that.
+
+    `homes` says in which module a name lies that the package re-exports.
+    """
+    spec = importlib.util.find_spec(name)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return
+    loader = spec.loader
+    package = importlib.util.module_from_spec(spec)
+
+    def fetch(attribute: str) -> Any:
+        if attribute in homes:
+            return getattr(importlib.import_module(homes[attribute]), attribute)
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        del vars(package)["__getattr__"]
+        loader.exec_module(package)
+        return getattr(package, attribute)
+
+    vars(package)["__getattr__"] = fetch
+    sys.modules[name] = package
+
+
 def _isoparse(text: str) -> Any:
     return importlib.import_module(_DATES).isoparse(text)
 
@@ -88,6 +115,7 @@ def install() -> None:
     dates = types.ModuleType(_DATES)
     vars(dates).update(isoparse=_isoparse)
     sys.modules[_DATES] = dates
+    _without_init("jupyter_client", {"write_connection_file": "jupyter_client.connect"})
 
 
 def uninstall() -> None:
