@@ -32,6 +32,18 @@ class CodeRemote(ExtensionApp):
     def initialize_settings(self) -> None:
         """Put what the handlers share in place; called once, before the routes are added."""
         self.set_connection_class()
+        self.stop_name_prefetch()
+
+    def stop_name_prefetch(self) -> None:
+        """Keep browsers from looking up the hosts of links before anybody clicks them.
+
+        A jail without a network could otherwise speak through the names of hosts: Lab makes links
+        of the addresses in plain text. A header that the site sets itself stays as it is.
+        """
+        if self.serverapp is None:
+            return
+        configured = self.serverapp.web_app.settings.get("headers", {})
+        self.settings["headers"] = {"X-DNS-Prefetch-Control": "off", **configured}
 
     def set_connection_class(self) -> None:
         """Have kernel websockets connect without delay, unless the site chose otherwise."""

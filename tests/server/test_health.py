@@ -32,3 +32,9 @@ async def test_asking_for_health_does_not_count_as_activity(jp_serverapp, jp_fet
 
     await jp_fetch("api", "kernelspecs")
     assert "api_last_activity" in settings
+
+
+async def test_browsers_are_told_not_to_look_up_the_hosts_of_links(jp_fetch):
+    response = await jp_fetch("api", "kernelspecs")
+
+    assert response.headers["X-DNS-Prefetch-Control"] == "off"
