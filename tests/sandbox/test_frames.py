@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 import struct
@@ -42,7 +43,7 @@ def wire(frames: Iterable[Frame]) -> bytes:
 
 def chunked(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 def fed(decoder: Decoder, chunks: Iterable[bytes]) -> list[Frame]:
@@ -81,7 +82,11 @@ structured = st.one_of(
     st.binary(max_size=30),
     # An honest length around a dishonest inside.
     st.binary(max_size=40).map(lambda inside: struct.pack("<I", len(inside)) + inside),
-    st.builds(lambda size, rest: struct.pack("<I", size) + rest, st.integers(0, 2**32 - 1), st.binary(max_size=40)),
+    st.builds(
+        lambda size, rest: struct.pack("<I", size) + rest,
+        st.integers(0, 2**32 - 1),
+        st.binary(max_size=40),
+    ),
 )
 
 
@@ -240,7 +245,10 @@ def test_both_directions_full_do_not_lock_each_other(pair):
     writers = [Writer(end) for end in pair]
     decoders = [Decoder(1 << 20) for _ in pair]
     sent = [
-        [Frame(channel, [rng.randbytes(rng.randrange(60_000)) for _ in range(3)]) for _ in range(20)]
+        [
+            Frame(channel, [rng.randbytes(rng.randrange(60_000)) for _ in range(3)])
+            for _ in range(20)
+        ]
         for channel in (SHELL, CONTROL)
     ]
     for writer, frames in zip(writers, sent, strict=True):

@@ -120,7 +120,9 @@ def test_a_program_that_answers_something_else_is_refused(tmp_path):
 @pytest.mark.sandbox
 def test_cells_run_in_the_courses_environment(course, opened, make_plan):
     with opened(interpreter=str(course), read_only=(str(packages()),)) as session:
-        told = session.run("import sys; print(sys.prefix)\n!python -c 'import sys; print(sys.prefix)'")
+        told = session.run(
+            "import sys; print(sys.prefix)\n!python -c 'import sys; print(sys.prefix)'"
+        )
         assert told.split() == [str(course.parents[1])] * 2
 
 

@@ -1,5 +1,8 @@
 """A running jail: interrupted, measured, killed, and explained afterwards."""
 
+# Names and descriptors are handled as the code under test does, by os.
+# ruff: noqa: PTH115, PTH208
+
 from __future__ import annotations
 
 import contextlib
@@ -21,7 +24,7 @@ from coderemote_sandbox import tiers, usage
 from coderemote_sandbox.deaths import Death
 from coderemote_sandbox.errors import LayerMissing, NsjailMissing, WorkspaceError
 from coderemote_sandbox.launcher import Launcher
-from coderemote_sandbox.limits import MIB, Limits
+from coderemote_sandbox.limits import MIB
 
 pytestmark = pytest.mark.sandbox
 
@@ -309,12 +312,17 @@ VARIANTS = {
     "both": ("", ""),
     "lifeline alone": ("kernel.die_with_parent = lambda signal: None", ""),
     # A copy of our end of the leash that outlives us: its end of file never comes.
-    "parent's death alone": ("", "if os.fork() == 0:\n    os.setsid(); time.sleep(20); os._exit(0)"),
+    "parent's death alone": (
+        "",
+        "if os.fork() == 0:\n    os.setsid(); time.sleep(20); os._exit(0)",
+    ),
 }
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
-def test_when_its_starter_is_killed_everything_in_the_jail_is_gone_within_a_second(variant, make_plan):
+def test_when_its_starter_is_killed_everything_in_the_jail_is_gone_within_a_second(
+    variant, make_plan
+):
     before, after = VARIANTS[variant]
     code = textwrap.dedent(STARTER).replace("json_path", repr(sys.path))
     code = code.format(before=before, after=after, read_only=make_plan().read_only)
@@ -345,6 +353,7 @@ def test_if_the_machine_runs_short_the_jail_goes_first(session, jail):
         assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n"
 
 
+@pytest.mark.slow
 def test_twenty_starts_leave_nothing_behind(session, jail):
     """No descriptor, no process, no cgroup, no mount."""
     session.next_jail()

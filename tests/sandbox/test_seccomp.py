@@ -138,7 +138,9 @@ def test_the_numbers_here_cover_every_call_that_is_refused():
 
 @x86_only
 def test_every_refused_call_answers_as_its_rule_says(shared_session):
-    code = CALLS + f"print(json.dumps({{n: call(k, *[2**64 - 1] * 6) for n, k in {REFUSED}.items()}}))"
+    code = (
+        CALLS + f"print(json.dumps({{n: call(k, *[2**64 - 1] * 6) for n, k in {REFUSED}.items()}}))"
+    )
     got = shared_session.value(code)
     for rule in seccomp.RULES:
         number = int(re.findall(r"\d+", rule.action)[0])
@@ -156,7 +158,9 @@ def test_every_unlisted_call_does_not_exist(shared_session):
 @x86_only
 def test_calls_of_the_other_two_abis_do_not_reach_the_kernel(shared_session):
     """x32 numbers are refused; a call through i386's gate ends the process."""
-    code = CALLS + r"""
+    code = (
+        CALLS
+        + r"""
 import mmap, os
 x32 = call(0x40000000 | 39)
 pid = os.fork()
@@ -169,6 +173,7 @@ if pid == 0:
 _, status = os.waitpid(pid, 0)
 print(json.dumps([x32, os.WIFSIGNALED(status) and os.WTERMSIG(status)]))
 """
+    )
     (x32, _), signal_number = shared_session.value(code)
     assert x32 == -1
     assert signal_number == 31  # SIGSYS
@@ -183,7 +188,9 @@ NAMESPACES = {
 @x86_only
 @pytest.mark.parametrize("high", [0, 1 << 32], ids=["as usual", "with high bits"])
 def test_no_clone_makes_a_namespace(shared_session, high):
-    code = CALLS + f"""
+    code = (
+        CALLS
+        + f"""
 got = {{}}
 for name, flag in {NAMESPACES}.items():
     got[name] = call(56, flag | {high} | 17, 0, 0, 0, 0)
@@ -191,14 +198,17 @@ for name, flag in {NAMESPACES}.items():
         libc._exit(0)
 print(json.dumps(got))
 """
-    assert shared_session.value(code) == dict.fromkeys(NAMESPACES, [-1, errno.EPERM])
+    )
+    assert shared_session.value(code) == {name: [-1, errno.EPERM] for name in NAMESPACES}
 
 
 @x86_only
 @pytest.mark.parametrize("high", [0, 1 << 32], ids=["as usual", "with high bits"])
 def test_the_dangerous_options_of_prctl_are_refused(shared_session, high):
     """The kernel looks at 32 bits of them; so must the filter."""
-    code = CALLS + f"print(json.dumps([call(157, option | {high}, 0) for option in (1, 22, 26, 35)]))"
+    code = (
+        CALLS + f"print(json.dumps([call(157, option | {high}, 0) for option in (1, 22, 26, 35)]))"
+    )
     assert shared_session.value(code) == [[-1, errno.EPERM]] * 4
 
 
@@ -210,13 +220,16 @@ def test_ordinary_options_of_prctl_work(shared_session):
 @x86_only
 @pytest.mark.parametrize("high", [0, 1 << 32], ids=["as usual", "with high bits"])
 def test_nothing_can_be_typed_into_a_terminal(shared_session, high):
-    code = CALLS + f"""
+    code = (
+        CALLS
+        + f"""
 import pty
 leader, follower = pty.openpty()
 letter = ctypes.c_char(b"x")
 print(json.dumps([call(16, follower, command | {high}, ctypes.addressof(letter))
                   for command in (0x5412, 0x541C)]))
 """
+    )
     assert shared_session.value(code) == [[-1, errno.EPERM]] * 2
 
 
@@ -243,14 +256,18 @@ def test_only_unix_inet_and_netlink_sockets_can_be_made(shared_session):
 @pytest.mark.parametrize("high", [0, 1 << 32], ids=["as usual", "with high bits"])
 @x86_only
 def test_high_bits_do_not_open_a_refused_family(shared_session, high):
-    code = CALLS + f"print(json.dumps([call(41, family | {high}, 2, 0) for family in (17, 38, 40)]))"
+    code = (
+        CALLS + f"print(json.dumps([call(41, family | {high}, 2, 0) for family in (17, 38, 40)]))"
+    )
     assert shared_session.value(code) == [[-1, errno.EOPNOTSUPP]] * 3
 
 
 @x86_only
 @pytest.mark.parametrize("high", [0, 1 << 32], ids=["as usual", "with high bits"])
 def test_socket_buffers_stay_as_they_are_and_nobody_is_told(shared_session, high):
-    code = CALLS + f"""
+    code = (
+        CALLS
+        + f"""
 import socket
 end, _ = socket.socketpair()
 size = ctypes.c_int(64 << 20)
@@ -260,6 +277,7 @@ calls = [call(54, end.fileno(), 1 | {high}, name | {high}, ctypes.addressof(size
 after = [end.getsockopt(socket.SOL_SOCKET, name) for name in (7, 8)]
 print(json.dumps([calls, before == after]))
 """
+    )
     calls, unchanged = shared_session.value(code)
     assert unchanged
     assert calls == [[0, 0]] * 4
@@ -278,7 +296,10 @@ with socket.socket() as sock:
 def test_the_filter_cannot_be_left_by_a_child(shared_session):
     code = """
 import json, subprocess, sys
-question = "import ctypes; l = ctypes.CDLL(None, use_errno=True); l.unshare(0x20000); print(ctypes.get_errno())"
+question = '''import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.unshare(0x20000)
+print(ctypes.get_errno())'''
 done = subprocess.run([sys.executable, "-I", "-c", question], capture_output=True, text=True)
 print(json.dumps(int(done.stdout)))
 """
@@ -290,7 +311,9 @@ def test_the_worker_runs_under_the_filter_and_without_new_privileges(shared_sess
     status = dict(line.split(":\t", 1) for line in lines.splitlines() if ":\t" in line)
     assert status["Seccomp"] == "2"
     assert status["NoNewPrivs"] == "1"
-    assert {status[kind] for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert {status[kind] for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
+        "0" * 16
+    }
 
 
 def test_the_policy_is_text_that_survives_json():

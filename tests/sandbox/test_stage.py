@@ -1,5 +1,8 @@
 """The notebook's folder as the jail sees it: all of it to read, none of it to change."""
 
+# Names and descriptors are handled as the code under test does, by os.
+# ruff: noqa: PTH101, PTH102, PTH113, PTH114, PTH115, PTH118, PTH123, PTH208
+
 from __future__ import annotations
 
 import contextlib
@@ -66,7 +69,12 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
             elif os.path.isfile(path):
                 with open(path, "rb") as file:
                     content = file.read()
-            found[os.path.relpath(path, folder)] = (facts.st_mode, facts.st_mtime_ns, facts.st_uid, content)
+            found[os.path.relpath(path, folder)] = (
+                facts.st_mode,
+                facts.st_mtime_ns,
+                facts.st_uid,
+                content,
+            )
     return found
 
 
@@ -129,8 +137,12 @@ def test_checkpoints_that_jupyter_makes_later_are_hidden(overlay, folder):
     checkpoints.mkdir()
     (checkpoints / "late.ipynb").write_text("secret")
     try:
-        assert ".ipynb_checkpoints" not in overlay.value("import json, os; print(json.dumps(os.listdir()))")
-        with_error = overlay.run("import os; print(os.path.exists('.ipynb_checkpoints/late.ipynb'))")
+        assert ".ipynb_checkpoints" not in overlay.value(
+            "import json, os; print(json.dumps(os.listdir()))"
+        )
+        with_error = overlay.run(
+            "import os; print(os.path.exists('.ipynb_checkpoints/late.ipynb'))"
+        )
         assert with_error == "False\n"
     finally:
         (checkpoints / "late.ipynb").unlink()
@@ -294,7 +306,9 @@ except OSError as error:
 
 
 def test_a_full_workspace_can_be_emptied_again(tmp_path, opened):
-    with opened(folder=str(tmp_path), limits=Limits(workspace_bytes=MIB, workspace_inodes=64)) as session:
+    with opened(
+        folder=str(tmp_path), limits=Limits(workspace_bytes=MIB, workspace_inodes=64)
+    ) as session:
         code = "PLACES = ['/workspace'] * 3" + WRITE_UNTIL_FULL
         assert [error for _, error in session.value(code)] == [28] * 3
 
@@ -372,7 +386,8 @@ def test_names_that_are_not_utf8_are_hidden_too(tmp_path, opened):
     with open(raw + b"/d\xff/.key", "w") as file:
         file.write("secret")
     with opened(folder=str(tmp_path)) as session:
-        code = "import json, os; print(json.dumps([repr(sorted(os.listdir(b'.'))), os.listdir(b'd\\xff') == []]))"
+        names = "repr(sorted(os.listdir(b'.'))), os.listdir(b'd\\xff') == []"
+        code = f"import json, os; print(json.dumps([{names}]))"
         assert session.value(code) == [r"[b'caf\xe9.txt', b'd\xff']", True]
 
 
@@ -453,7 +468,11 @@ def test_files_only_their_owner_may_read_are_read_in_the_folder_of_that_owner(tm
 def test_other_peoples_private_files_stay_private(tmp_path, opened):
     """A folder of one user with files of another: the jail gets the first one's rights only."""
     os.chown(tmp_path, 1234, 1234)
-    for name, owner, mode in (("theirs", 4321, 0o600), ("roots", 0, 0o600), ("public", 4321, 0o644)):
+    for name, owner, mode in (
+        ("theirs", 4321, 0o600),
+        ("roots", 0, 0o600),
+        ("public", 4321, 0o644),
+    ):
         path = tmp_path / name
         path.write_text(name)
         path.chmod(mode)
@@ -476,9 +495,11 @@ LATER = pytest.mark.xfail(
 @pytest.mark.parametrize("mode", ["overlay", "readonly"])
 def test_a_socket_in_the_folder_does_not_lead_out(tmp_path, opened, monkeypatch, mode):
     """The network namespace does not hold sockets that have a path."""
-    with listening(tmp_path, monkeypatch) as listener:
-        with opened(folder=str(tmp_path), workspace_mode=mode) as session:
-            assert not connected(session, "s", listener)
+    with (
+        listening(tmp_path, monkeypatch) as listener,
+        opened(folder=str(tmp_path), workspace_mode=mode) as session,
+    ):
+        assert not connected(session, "s", listener)
 
 
 @pytest.mark.parametrize("mode", ["overlay", pytest.param("readonly", marks=LATER)])
@@ -490,13 +511,16 @@ def test_a_socket_made_later_does_not_lead_out(tmp_path, opened, monkeypatch, mo
 
 
 @pytest.mark.xfail(
-    strict=True, reason="folders of extra_read_only are bind mounts: their sockets can be connected to"
+    strict=True,
+    reason="folders of extra_read_only are bind mounts: their sockets can be connected to",
 )
 def test_a_socket_in_a_further_folder_does_not_lead_out(tmp_path, opened, make_plan, monkeypatch):
     tmp_path.chmod(0o755)
-    with listening(tmp_path, monkeypatch) as listener:
-        with opened(read_only=(*make_plan().read_only, str(tmp_path))) as session:
-            assert not connected(session, f"{tmp_path}/s", listener)
+    with (
+        listening(tmp_path, monkeypatch) as listener,
+        opened(read_only=(*make_plan().read_only, str(tmp_path))) as session,
+    ):
+        assert not connected(session, f"{tmp_path}/s", listener)
 
 
 @contextlib.contextmanager
@@ -553,7 +577,16 @@ except OSError as error:
 def in_private_namespace(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python where mounts can be made without anybody else seeing them."""
     return subprocess.run(
-        ["unshare", "-m", "--propagation", "private", sys.executable, "-c", textwrap.dedent(code), *arguments],
+        [
+            "unshare",
+            "-m",
+            "--propagation",
+            "private",
+            sys.executable,
+            "-c",
+            textwrap.dedent(code),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -612,7 +645,7 @@ look({place!r}, {mode!r})
 @needs_root
 @pytest.mark.parametrize("mode", ["overlay", "readonly"])
 def test_what_is_mounted_below_the_folder_is_not_shown(tmp_path, mode):
-    """A mount below the folder may be anything: another disk, a network share, somebody's secrets."""
+    """It may be anything: another disk, a network share, somebody's secrets."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "data.csv").write_text("found")
     done = in_private_namespace(

@@ -1,8 +1,10 @@
 """The jail dies in the middle of work, and the notebook goes on."""
 
+# Names and descriptors are handled as the code under test does, by os.
+# ruff: noqa: PTH208
+
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from pathlib import Path
@@ -129,21 +131,20 @@ def test_a_death_closes_the_widgets_of_the_dead(kernel):
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the wall closes before PID 1 has reported the end, and the relay does not wait for it",
+    reason="where the wall's end and the report on the leash are found at once, the wall is read "
+    "first and taken for a worker that hung up: the reason is lost",
 )
-def test_the_reason_is_waited_for_though_the_wall_has_closed(kernel):
-    """A busy machine may let the relay run between the two; here PID 1 is held back."""
-    kernel.ok("1")
-    _, first, worker = kernel.jailed()
-    os.kill(first, signal.SIGSTOP)
-    msg_id = kernel.send("import os; os._exit(3)")
-    while not ended(worker):
+def test_the_reason_is_known_though_the_relay_comes_late(kernel):
+    """As on a busy machine: when the relay runs again, everything has happened already."""
+    msg_id = kernel.send("print('now', flush=True); import time; time.sleep(30)")
+    kernel.wait_for_text(msg_id, "now")
+    nsjail, _, worker = kernel.jailed()
+    os.kill(kernel.process.pid, signal.SIGSTOP)
+    os.kill(worker, signal.SIGSEGV)
+    while not ended(nsjail):
         pass
-    with contextlib.suppress(TimeoutError):
-        kernel.receive("shell", msg_id, 0.3)
-        pytest.fail("an answer came before the reason was known")
-    os.kill(first, signal.SIGCONT)
-    assert kernel.finish(msg_id).error == "SandboxExit"
+    os.kill(kernel.process.pid, signal.SIGCONT)
+    assert kernel.finish(msg_id).error == "SandboxCrash"
 
 
 def ended(pid: int) -> bool:
@@ -193,7 +194,7 @@ kernel.do_execute = forgetful
 
 
 @pytest.mark.xfail(
-    strict=True,
+    strict=False,  # a race: it depends on which of two ends is read first
     reason="nsjail's end closes the wall, which is read before the leash and taken for a worker "
     "that hung up: the failed start is never seen, and the jail is started for ever",
 )
@@ -203,7 +204,8 @@ def test_a_jail_that_does_not_come_up_any_more_is_given_up(start_kernel, tmp_pat
 
     flaky, spent = tmp_path / "nsjail", tmp_path / "spent"
     flaky.write_text(
-        f'#!/bin/sh\n[ -e {spent} ] && {{ echo "no more" >&2; exit 255; }}\nexec {find_nsjail()} "$@"\n'
+        f'#!/bin/sh\n[ -e {spent} ] && {{ echo "no more" >&2; exit 255; }}\n'
+        f'exec {find_nsjail()} "$@"\n'
     )
     flaky.chmod(0o755)
     tmp_path.chmod(0o755)

@@ -60,7 +60,13 @@ class Desk:
         self.ended: list[Request] = []
         self.worker = FromWorker(self.session, self.out, self.ended.append)  # type: ignore[arg-type]
 
-    def ask(self, msg_id: str = "1", kind: str = "execute_request", channel: str = "shell", **content: Any):
+    def ask(
+        self,
+        msg_id: str = "1",
+        kind: str = "execute_request",
+        channel: str = "shell",
+        **content: Any,
+    ):
         header = {"msg_id": msg_id, "msg_type": kind}
         raw = json.dumps(header).encode()
         message = ClientMessage([b"client"], header, raw, b"{}", b"{}", [])
@@ -68,7 +74,9 @@ class Desk:
         self.session.table.sent(request)
         return request
 
-    def say(self, channel: int, kind: Any, content: Any, parent: Any = "1", buffers: tuple = ()) -> list:
+    def say(
+        self, channel: int, kind: Any, content: Any, parent: Any = "1", buffers: tuple = ()
+    ) -> list:
         """Let the worker say something; return what came of it."""
         before = len(self.out.sent)
         parts = [{"msg_type": kind}, {"msg_id": parent}, {}, content]
@@ -140,7 +148,18 @@ def test_a_forged_parent_is_nobodys(desk, parent):
 
 
 @pytest.mark.parametrize(
-    "kind", ["shutdown_reply", "iopub_welcome", "execute_request", "javascript", "", None, 3, ["stream"], {}]
+    "kind",
+    [
+        "shutdown_reply",
+        "iopub_welcome",
+        "execute_request",
+        "javascript",
+        "",
+        None,
+        3,
+        ["stream"],
+        {},
+    ],
 )
 @pytest.mark.parametrize("channel", [SHELL, CONTROL, STDIN, IOPUB, NOTE, 77, 255])
 def test_an_unknown_type_is_dropped_on_any_channel(desk, channel, kind):
@@ -176,7 +195,10 @@ def test_a_second_answer_is_dropped(desk):
 @pytest.mark.parametrize("kind", ["complete_reply", "kernel_info_reply", "inspect_reply"])
 def test_an_answer_to_another_question_is_dropped(desk, kind):
     request = desk.ask()
-    assert desk.say(SHELL, kind, {"status": "ok", "matches": [], "cursor_start": 0, "cursor_end": 0}) == []
+    assert (
+        desk.say(SHELL, kind, {"status": "ok", "matches": [], "cursor_start": 0, "cursor_end": 0})
+        == []
+    )
     assert not request.replied
 
 
@@ -256,7 +278,9 @@ def test_content_that_is_nested_without_end_is_dropped(desk):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 parts = st.one_of(
@@ -362,7 +386,12 @@ def test_what_was_cut_is_in_the_accounting(narrow):
 def test_metadata_of_the_worker_does_not_speak_for_the_relay(desk):
     desk.ask()
     theirs = {"coderemote": {"tier": "forged"}, "started": "2026", "evil": 1, "status": {"x": 1}}
-    raw = [{"msg_type": "execute_reply"}, {"msg_id": "1"}, theirs, {"status": "ok", "execution_count": 1}]
+    raw = [
+        {"msg_type": "execute_reply"},
+        {"msg_id": "1"},
+        theirs,
+        {"status": "ok", "execution_count": 1},
+    ]
     desk.worker.handle(Frame(SHELL, [json.dumps(part).encode() for part in raw]))
     assert set(desk.out.metadata) == {"started", "coderemote"}
     assert desk.out.metadata["coderemote"]["tier"] == "full"
@@ -370,8 +399,8 @@ def test_metadata_of_the_worker_does_not_speak_for_the_relay(desk):
 
 @pytest.mark.xfail(
     strict=True,
-    reason="idle is passed on at once, and CellTimeout is only published with the reply: where idle "
-    "comes first, nbclient and the like never see the error",
+    reason="idle is passed on at once, and CellTimeout is only published with the reply: where "
+    "idle comes first, nbclient and the like never see the error",
 )
 def test_a_stopped_cells_error_comes_before_its_end(desk):
     """A client stops listening at idle."""
@@ -397,8 +426,8 @@ def test_dropped_frames_are_counted_by_reason_and_reasons_are_bounded(desk):
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the text of a JSON error holds a line and a column, which the worker chooses: each is a "
-    "reason of its own, kept for ever and logged",
+    reason="the text of a JSON error holds a line and a column, which the worker chooses: each is "
+    "a reason of its own, kept for ever and logged",
 )
 def test_the_worker_cannot_make_up_reasons(desk):
     for number in range(200):

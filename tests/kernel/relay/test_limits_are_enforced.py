@@ -151,7 +151,10 @@ def test_many_processes_together_are_held_to_the_memory(start_kernel, tmp_path):
 
 def test_without_a_cgroup_many_processes_are_held_too(start_kernel, public_folder, unprivileged):
     with start_kernel(public_folder(), memory_bytes=200 * MIB, **unprivileged) as kernel:
-        assert "watched from outside" in kernel.ok("%sandbox").of("display_data")[0]["data"]["text/plain"]
+        assert (
+            "watched from outside"
+            in kernel.ok("%sandbox").of("display_data")[0]["data"]["text/plain"]
+        )
         cell = kernel.run(MANY)
         assert cell.error == "SandboxMemoryError"
         assert "200 MiB" in cell.reply["evalue"]
@@ -159,10 +162,18 @@ def test_without_a_cgroup_many_processes_are_held_too(start_kernel, public_folde
         assert kernel.ok("print(1 + 1)").text() == "2\n"
 
 
-def test_without_a_cgroup_one_process_gets_a_memory_error(start_kernel, public_folder, unprivileged):
+def test_without_a_cgroup_one_process_gets_a_memory_error(
+    start_kernel, public_folder, unprivileged
+):
     with start_kernel(public_folder(), memory_bytes=200 * MIB, **unprivileged) as kernel:
         assert kernel.run("block = bytearray(400 << 20)").error == "MemoryError"
-        shared = "import mmap\nfor _ in range(10):\n m = mmap.mmap(-1, 60 << 20); m.write(bytes(60 << 20)); globals()[f'm{_}'] = m"
+        shared = """
+import mmap
+kept = []
+for _ in range(10):
+    kept.append(mmap.mmap(-1, 60 << 20))
+    kept[-1].write(bytes(60 << 20))
+"""
         assert kernel.run(shared).error in ("SandboxMemoryError", "MemoryError", "OSError")
         assert kernel.ok("print(1 + 1)").text() == "2\n"
 
@@ -306,7 +317,11 @@ def test_one_huge_print_is_cut_and_not_dropped(small):
 
 def test_rich_output_ends_at_its_size_and_says_so_once(small):
     cell = small.ok(
-        "from IPython.display import display\nfor _ in range(20): display({'text/plain': 'z' * 1000}, raw=True)"
+        """
+from IPython.display import display
+for _ in range(20):
+    display({"text/plain": "z" * 1000}, raw=True)
+"""
     )
     assert 4 <= len(cell.of("display_data")) <= 8
     assert cell.text("stderr").count("CodeRemoteKernel.rich_output_bytes") == 1
@@ -379,5 +394,11 @@ def test_what_was_held_back_is_counted(small):
 
 def test_limits_show_what_was_used(small):
     shown = small.ok("%limits").of("display_data")[0]["data"]["text/plain"]
-    for name in ("processes", "open_files", "workspace_bytes", "text_output_bytes", "cell_timeout_s"):
+    for name in (
+        "processes",
+        "open_files",
+        "workspace_bytes",
+        "text_output_bytes",
+        "cell_timeout_s",
+    ):
         assert name in shown

@@ -95,7 +95,12 @@ def test_waiting_for_input_does_not_count_as_running():
 
 @pytest.mark.parametrize(
     ("content", "kept"),
-    [({}, True), ({"store_history": False}, False), ({"silent": True}, False), ({"silent": False}, True)],
+    [
+        ({}, True),
+        ({"store_history": False}, False),
+        ({"silent": True}, False),
+        ({"silent": False}, True),
+    ],
 )
 def test_what_is_kept_in_history_is_as_the_protocol_has_it(content, kept):
     assert ask(**content).stores_history is kept

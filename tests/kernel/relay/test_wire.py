@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -36,7 +37,8 @@ def test_any_bytes_are_parsed_or_refused(data):
 
 
 @pytest.mark.parametrize(
-    "data", [b"NaN", b"[Infinity]", b'{"a": 1e999}', b"[1,]", b"", b'"\\ud800"', b"[" * 2000, b'{"a":1}x']
+    "data",
+    [b"NaN", b"[Infinity]", b'{"a": 1e999}', b"[1,]", b"", b'"\\ud800"', b"[" * 2000, b'{"a":1}x'],
 )
 def test_what_is_no_strict_json_is_refused(data):
     with pytest.raises(WireError):
@@ -70,7 +72,11 @@ def test_a_message_is_taken_apart_once_its_signature_is_right():
     assert message.idents == [b"client"]
     assert message.header["msg_id"] == "1"
     assert message.raw_header == HEADER
-    assert (message.metadata, message.content, message.buffers) == (b'{"m":1}', b'{"c":1}', [b"buffer"])
+    assert (message.metadata, message.content, message.buffers) == (
+        b'{"m":1}',
+        b'{"c":1}',
+        [b"buffer"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,10 +104,8 @@ def test_what_is_no_message_is_refused(frames):
 @given(st.lists(st.binary(max_size=20) | st.just(DELIMITER), max_size=9))
 def test_no_frames_at_all_raise_anything_else(frames):
     for key in (KEY, b""):
-        try:
+        with contextlib.suppress(WireError):
             Signer(key).read(frames)
-        except WireError:
-            pass
 
 
 def test_without_a_key_nothing_is_signed():
