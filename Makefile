@@ -71,6 +71,10 @@ coverage: $(STAMPS)/dev labextension/lib/.built browser ## Run the Python tests 
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+.PHONY: screenshots
+screenshots: $(STAMPS)/dev labextension/lib/.built browser ## Take the pictures of the documentation anew
+	@$(BIN)/python scripts/screenshots.py
+
 .PHONY: format
 format: $(STAMPS)/dev $(STAMPS)/node ## Put the code into the form that the checks want
 	@$(BIN)/ruff check --fix --quiet . || true

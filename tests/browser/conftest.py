@@ -40,12 +40,13 @@ SETTINGS = {
 }
 IS_LOADED = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext !== undefined"
 # A kernel looks idle before its websocket is open, and what is run then is lost in silence.
-BE_READY = """async () => {
+NOTE_WHEN_READY = """() => { void (async () => {
   await jupyterapp.allPluginsActivated;
   const session = jupyterapp.shell.currentWidget.sessionContext;
   await session.ready;
   await session.session.kernel.info;
-}"""
+  window.kernelIsReady = true;
+})(); }"""
 # The last line an executed cell gets is its number; before, it is a star.
 ALL_HAVE_RUN = """upTo => jupyterapp.shell.currentWidget.content.widgets
   .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim())
@@ -195,7 +196,8 @@ def open_in(context: Any, server: Server, name: str, where: str = "") -> Noteboo
     where = where or f"lab/workspaces/{secrets.token_hex(4)}/tree"
     notebook.page.goto(f"{server.url}{where}/{name}?token={server.token}")
     notebook.wait(IS_LOADED)
-    notebook.page.evaluate(BE_READY)
+    notebook.page.evaluate(NOTE_WHEN_READY)
+    notebook.wait("() => window.kernelIsReady")
     return notebook
 
 
