@@ -50,7 +50,17 @@ def run_as(uid: int, python: str, *arguments: str) -> subprocess.CompletedProces
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
-    ["nsjail_configuration", "seccomp", "interpreter", "stage", "jail", "landlock", "cgroups"],
+    [
+        "nsjail_configuration",
+        "seccomp",
+        "interpreter",
+        "stage",
+        "stage_doors",
+        "jail",
+        "jail_orphans",
+        "landlock",
+        "cgroups",
+    ],
 )
 def test_what_holds_for_root_holds_for_nobody(public_python, module):
     path = HERE / f"test_{module}.py"

