@@ -18,7 +18,7 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
   labextension/tsconfig.json
 METADATA := pyproject.toml package.json $(wildcard coderemote_kernel/kernelspec/* \
   server_extension/jupyter-config/*)
-SCRIPTS := .ci/run binder/postBuild binder/start $(wildcard scripts/*)
+SCRIPTS := .ci/run binder/postBuild binder/start $(filter-out %.py,$(wildcard scripts/*))
 QUIET_PIP := --quiet --disable-pip-version-check
 
 say = @echo "coderemote: $(1)"
@@ -36,7 +36,7 @@ pip-install = $(unlink-labextension) && HATCH_JUPYTER_BUILDER_SKIP_NPM=1 \
 .PHONY: help
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
-	  while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	  while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 .PHONY: lab
 lab: $(STAMPS)/run labextension/lib/.built ## Open JupyterLab on the tour notebook

@@ -232,7 +232,8 @@ def _size(mime: str, data: str) -> str:
 
 def _lines(text: str) -> list[str]:
     """Return the lines as a terminal would leave them: without what was overwritten."""
-    lines = (line.rpartition("\r")[2].rstrip() for line in _ANSI.sub("", text).split("\n"))
+    plain = _ANSI.sub("", text).replace("\r\n", "\n")
+    lines = (line.rpartition("\r")[2].rstrip() for line in plain.split("\n"))
     return [line for line in lines if line]
 
 
