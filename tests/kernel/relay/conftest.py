@@ -164,8 +164,13 @@ class Kernel:
 
     def close(self) -> None:
         self.client.stop_channels()
-        self.process.kill()
-        self.process.wait()
+        # A killed relay leaves its cgroup behind; one that is asked to leave takes it along.
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self._stderr.close()
         subprocess.run(["rm", "-rf", self._private], check=False)
 
