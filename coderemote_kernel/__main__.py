@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from coderemote_sandbox.jail import Jail
     from coderemote_sandbox.launcher import Launcher
 
+_CHANNELS = ("shell", "control", "stdin", "iopub", "hb")
 _FIRST_MAGICS = {
     "limits": "Show the limits of this session and what has been used of them.",
     "sandbox": "Show what isolates this session and what it has used.",
@@ -73,7 +74,13 @@ def main(argv: list[str] | None = None) -> int:
     # From here on the worker is importing too. First what clients are waiting to connect to.
     from coderemote_kernel.publisher import Publisher
 
-    out = Publisher(connection)
+    try:
+        out = Publisher(connection)
+    except (ValueError, OSError) as error:
+        # A port that is taken, a signature scheme that does not exist.
+        print(f"coderemote: the connection file asks for the impossible: {error}", file=sys.stderr)
+        _close(launcher, jail)
+        return 2
     out.status("starting")
     from coderemote_kernel.relay import Relay
     from coderemote_kernel.session import Session
@@ -113,7 +120,10 @@ def _connection(arguments: list[str]) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             connection: dict[str, Any] = json.load(file)
-    except (OSError, ValueError) as error:
+        connection["ip"] = str(connection["ip"])
+        for name in _CHANNELS:
+            connection[f"{name}_port"] = int(connection[f"{name}_port"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         msg = f"the connection file {path} cannot be read ({error})"
         raise ConfigurationError(msg) from error
     return connection
@@ -133,6 +143,12 @@ def _first_jail(launcher: Launcher) -> tuple[Jail | None, SandboxError | None]:
         return launcher.start({"execution_count": 1, "relay_magics": _FIRST_MAGICS}), None
     except SandboxError as error:
         return None, error
+
+
+def _close(launcher: Launcher, jail: Jail | None) -> None:
+    if jail is not None:
+        jail.close()
+    launcher.close()
 
 
 def _tidy_environment() -> None:

@@ -154,7 +154,7 @@ class FromClient:
         if request.msg_type == "kernel_info_request" and known is not None:
             self._answered(request, known)
         elif session.problem is not None:
-            self._unavailable(request)
+            self.unavailable(request)
         else:
             self._send(frames.CONTROL, request)
 
@@ -178,7 +178,7 @@ class FromClient:
         while lane.running is None and lane.waiting:
             following = lane.waiting.popleft()
             if self._session.problem is not None:
-                self._unavailable(following)
+                self.unavailable(following)
             elif self._begin(following):
                 lane.running = following
 
@@ -267,7 +267,7 @@ class FromClient:
         if request.content.get("stop_on_error", True) and not request.silent:
             self.abort_waiting(request)
 
-    def _unavailable(self, request: Request) -> None:
+    def unavailable(self, request: Request) -> None:
         """Say why nothing runs here; a session without its walls runs nothing."""
         problem = str(self._session.problem)
         if request.is_cell:

@@ -260,6 +260,10 @@ class FromWorker:
             raise Rejected("such a status is not due")
         if state == "idle":
             request.idle = True
+            if request.stopped_for and not request.replied:
+                # Clients stop listening at idle, and the error that says why comes with the reply.
+                request.idle_held = True
+                return
         self._out.status(state, request.message.raw_header)
         if request.idle and request.replied:
             self._ended(request)
@@ -289,6 +293,8 @@ class FromWorker:
         elif not failed:
             content = self._filter_reply(msg_type, request, content)
         self._out.reply(request, content, metadata=metadata, buffers=buffers)
+        if request.idle_held:
+            self._out.status("idle", request.message.raw_header)
         if request.idle:
             self._ended(request)
 

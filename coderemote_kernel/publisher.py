@@ -33,8 +33,8 @@ class Publisher:
 
     Raises
     ------
-    zmq.ZMQError
-        A port is taken.
+    OSError
+        A port is taken, or the address is not this machine's.
     WireError
         The connection file asks for a signature scheme that does not exist.
     """
@@ -68,7 +68,12 @@ class Publisher:
             sock.curve_server = True
         transport, ip = self._connection.get("transport", "tcp"), self._connection["ip"]
         port = self._connection[f"{name}_port"]
-        sock.bind(f"{transport}://{ip}{':' if transport == 'tcp' else '-'}{port}")
+        address = f"{transport}://{ip}{':' if transport == 'tcp' else '-'}{port}"
+        try:
+            sock.bind(address)
+        except zmq.ZMQError as error:
+            msg = f"{name} cannot listen at {address} ({error.strerror})"
+            raise OSError(msg) from error
         return sock
 
     def _beat(self) -> None:

@@ -68,14 +68,15 @@ class Recovery:
         kept = f"Variables are gone; history{self._kept_files()} are kept"
         told = False
         for request in open_requests:
-            told |= self._answer_for(request, death, kept)
+            if request.msg_type != "kernel_info_request":
+                told |= self._answer_for(request, death, kept)
         if not told:
             session.warn(f"The sandbox was restarted: {death.sentence()}. {kept}.")
-        self._restart()
         for request in open_requests:
             if request.is_cell and request.content.get("stop_on_error", True):
                 self._clients.abort_waiting(request)
         self._forget()
+        self._restart([r for r in open_requests if r.msg_type == "kernel_info_request"])
 
     def bury(self, jail: Jail) -> None:
         """Close a dead jail and the widgets it had in the clients' pages."""
@@ -96,7 +97,6 @@ class Recovery:
         session.lanes = {
             name: lane for name, lane in session.lanes.items() if name is None or lane.waiting
         }
-        self._go_on()
 
     def _go_on(self) -> None:
         for lane in list(self._session.lanes.values()):
@@ -125,59 +125,55 @@ class Recovery:
             told = True
         elif not request.replied:
             self._out.reply(request, {"status": "error", **error})
-        if not request.idle:
+        if not request.idle or request.idle_held:
             self._out.status("idle", parent)
         request.finished = True
         return told
 
     def _start_failed(self, jail: Jail, death: Death) -> None:
-        session = self._session
-        launcher = session.launcher
+        launcher = self._session.launcher
+        # What a jail that never came up was given was never run: the next one gets it.
+        unheard = self._session.table.active()
         self._holder.let_go(jail)
+        self._forget()
         if launcher.fall_back(death):
-            self._restart()
+            self._restart(unheard)
             return
         self._failed_starts += 1
         if self._failed_starts < _MOST_FAILED_STARTS and launcher.started > self._failed_starts:
-            self._restart()  # it worked before: something passing may be in the way
+            self._restart(unheard)  # it worked before: something passing may be in the way
             return
-        self._give_up(launcher.explain(death))
+        self._give_up(launcher.explain(death), unheard)
 
-    def _restart(self) -> None:
-        """Start a fresh jail, with the cells numbered on."""
+    def _restart(self, unheard: list[Request]) -> None:
+        """Start a fresh jail, with the cells numbered on, and give it what was not answered."""
         session = self._session
+        told = {
+            "execution_count": session.execution_count + 1,
+            "relay_magics": session.magic_summaries(),
+        }
         try:
-            self._holder.adopt(
-                session.launcher.start(
-                    {
-                        "execution_count": session.execution_count + 1,
-                        "relay_magics": session.magic_summaries(),
-                    }
-                )
-            )
+            self._holder.adopt(session.launcher.start(told))
         except SandboxError as error:
-            self._give_up(error)
+            self._give_up(error, unheard)
             return
-        # What a jail that never came up was given was never run: give it to this one.
-        for request in session.table.active():
-            channel = frames.CONTROL if request.channel == "control" else frames.SHELL
-            if not request.finished:
-                self._holder.send(channel, request)
+        self._again(unheard)
 
-    def _give_up(self, problem: SandboxError) -> None:
-        """No jail can be had any more: answer everything with the reason."""
-        session = self._session
-        session.problem = problem
-        _log.error("the sandbox is not available: %s", problem)
-        open_requests = session.table.active()
-        for request in open_requests:
-            lane = session.lane(request)
-            if request.channel == "shell":
+    def _again(self, requests: list[Request]) -> None:
+        """Send requests again, before those that wait behind them."""
+        for request in reversed(requests):
+            if request.channel == "control":
+                self._holder.send(frames.CONTROL, request)
+            else:
+                lane = self._session.lane(request)
                 lane.running = None
                 lane.waiting.appendleft(request)
-            else:
-                error = {"ename": "SandboxUnavailable", "evalue": str(problem), "traceback": []}
-                self._out.reply(request, {"status": "error", **error})
-                self._out.status("idle", request.message.raw_header)
-        session.table.clear()
+        self._go_on()
+
+    def _give_up(self, problem: SandboxError, unheard: list[Request]) -> None:
+        """Answer everything with the reason from now on: no jail can be had any more."""
+        _log.error("the sandbox is not available: %s", problem)
+        self._session.problem = problem
+        for request in unheard:
+            self._clients.unavailable(request)
         self._go_on()

@@ -36,6 +36,7 @@ _PORTIONS = 4  # reads from the wall before the clients have a turn
 _WATCHFUL_TICK_S, _BUSY_TICK_S, _IDLE_TICK_S = 0.01, 0.05, 0.5
 _SHUTDOWN_S = 1.0
 _TIDY_AFTER_S = 2.0
+_LAST_WORDS_S = 0.5
 
 
 class Relay:
@@ -76,6 +77,7 @@ class Relay:
         self._next_tick = 0.0
         self._tidy_at = float("inf")
         self._heard = 0.0
+        self._closed_at = 0.0
         self._shutdown: Request | None = None
         self._shutdown_by = 0.0
         self._leaving = False
@@ -130,6 +132,7 @@ class Relay:
         largest = max(limits.rich_output_bytes, limits.text_output_bytes) + (1 << 20)
         self._decoder = frames.Decoder(largest)
         self._writer = frames.Writer(jail.wall)
+        self._closed_at = 0.0
         self.session.jail = jail
         for descriptor in (jail.wall.fileno(), jail.leash.fileno(), jail.diagnostics):
             self._poller.register(descriptor, zmq.POLLIN)
@@ -149,10 +152,10 @@ class Relay:
             if count < 0:
                 return
             if not count:
-                # The worker closed its end, which an honest one never does; the leash tells when
-                # it has ended, and until then there is nothing to hear from it.
+                # Its end is near: the leash will say why, a moment earlier or later.
                 self._poller.unregister(jail.wall.fileno())
-                jail.kill("lost", "it closed its connection to the notebook")
+                self._closed_at = time.monotonic()
+                self._next_tick = self._closed_at + _LAST_WORDS_S
                 return
 
     def _read_rest(self, jail: Jail) -> None:
@@ -236,7 +239,10 @@ class Relay:
         self._clients.advance(request)
 
     def _interrupt(self) -> None:
-        if self.session.jail is not None:
+        cells = [request for request in self.session.table.active() if request.is_cell]
+        for cell in cells:
+            cell.interrupted = True
+        if cells and self.session.jail is not None:
             self.session.jail.interrupt()
 
     def _tick(self, now: float) -> None:
@@ -252,6 +258,9 @@ class Relay:
             self.session.launcher.tidy()
         jail = self.session.jail
         if jail is not None:
+            if self._closed_at and now - self._closed_at >= _LAST_WORDS_S:
+                # Nothing was said: the worker hung up, which an honest one never does.
+                jail.kill("lost", "it closed its connection to the notebook")
             waiting_s = now - self._heard if self._decoder.inside else 0.0
             if self._watch.look(jail, now, waiting_s=waiting_s):
                 self._next_tick = now + _WATCHFUL_TICK_S

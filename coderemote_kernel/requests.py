@@ -54,9 +54,11 @@ class Request:
     started: bool = False
     replied: bool = False
     idle: bool = False
+    idle_held: bool = False
     finished: bool = False
     input_since: float = 0.0
     waited_s: float = 0.0
+    interrupted: bool = False
     interrupted_at: float = 0.0
     stopped_for: Literal["", "time", "cpu"] = ""
     text_bytes: int = 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch"]
 
-_HALF_ANSWERED_S = 2.0
+_HALF_ANSWERED_S, _INTERRUPTED_S = 2.0, 0.2
 _START_S = 60.0
 _SILENCE_S = 5.0
 
@@ -98,15 +98,18 @@ class Watch:
         Neither may block the notebook.
         """
         since = self._half_answered.setdefault(request.msg_id, now)
-        if now - since < _HALF_ANSWERED_S:
+        # An interrupt that comes before the cell's first line makes ipykernel lose its answer.
+        lost = request.interrupted and request.idle
+        if now - since < (_INTERRUPTED_S if lost else _HALF_ANSWERED_S):
             return
         self.session.reject("half an answer")
         if not request.replied:
-            request.replied, request.outcome = True, "error"
-            text = "the sandbox gave no answer to this request; see whether it is complete"
-            error = {"ename": "NoAnswer", "evalue": text, "traceback": [text]}
+            request.replied, request.outcome = True, "interrupted" if lost else "error"
+            name = "KeyboardInterrupt" if lost else "NoAnswer"
+            text = "" if lost else "the sandbox gave no answer to this; see whether it is complete"
+            error = {"ename": name, "evalue": text, "traceback": [f"{name}: {text}"]}
             self._out.reply(request, {"status": "error", **error})
-        if not request.idle:
+        if not request.idle or request.idle_held:
             request.idle = True
             self._out.status("idle", request.message.raw_header)
         self._ended(request)

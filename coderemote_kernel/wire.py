@@ -65,16 +65,18 @@ def loads(data: bytes | memoryview) -> Any:
     except orjson.JSONDecodeError:
         try:
             return orjson.loads(bytes(data).decode("utf-8", "replace"))
-        except orjson.JSONDecodeError as error:
-            raise WireError(str(error)) from None
+        except orjson.JSONDecodeError:
+            msg = "it is no JSON"  # the parser's words hold numbers of the worker's choosing
+            raise WireError(msg) from None
 
 
 def dumps(value: Any) -> bytes:
     """Write JSON; raises WireError if `value` holds what JSON cannot."""
     try:
         return orjson.dumps(value)
-    except TypeError as error:
-        raise WireError(str(error)) from None
+    except TypeError:
+        msg = "it cannot be written as JSON"
+        raise WireError(msg) from None
 
 
 def parse(data: bytes | memoryview, what: str) -> dict[str, Any]:

@@ -116,8 +116,9 @@ class Launcher:
 
     def _prepare_stage(self) -> None:
         assert self._interpreter is not None
-        sources = (*self._interpreter.folders, nsjail.WORKER_FOLDER, *self.plan.read_only)
-        request = StageRequest(self.plan.folder, self.plan.workspace_mode, needs(sources))
+        sources = needs((*self._interpreter.folders, nsjail.WORKER_FOLDER))
+        further = needs(self.plan.read_only)
+        request = StageRequest(self.plan.folder, self.plan.workspace_mode, sources, further)
         try:
             self._stage = Stage.build(request, self.plan.limits)
         except OSError as error:

@@ -18,7 +18,10 @@ __all__ = ["cover", "mask"]
 
 def mask(lower: str, mask: str, found: Hidden) -> None:
     """Fill the layer above the folder with a whiteout for every hidden path."""
-    os.chmod(mask, stat.S_IMODE(os.stat(lower).st_mode))
+    facts = os.stat(lower)  # the top layer's owner and mode are what the jail sees
+    with contextlib.suppress(OSError):
+        os.chown(mask, facts.st_uid, facts.st_gid)
+    os.chmod(mask, stat.S_IMODE(facts.st_mode))
     paths = dict.fromkeys([*found.entries, *hidden.USUAL_NAMES, *found.unseen])
     for path in paths:
         parent = os.path.dirname(path)

@@ -57,11 +57,15 @@ class StageRequest(NamedTuple):
         ``none``.
     sources
         Paths that the jail will bind and that its user may not be able to reach.
+    read_only
+        Further folders to show; not as they are but through an overlay, in which a socket is only
+        a name: connecting to one that is bind-mounted, read-only or not, leads to the host.
     """
 
     folder: str | None
     mode: WorkspaceMode
     sources: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -186,6 +190,7 @@ def _lay_out(request: StageRequest, limits: Limits) -> dict[str, Any]:
     _make_namespaces(privileged=privileged)
     # Open everything before the tmpfs covers a place that may be on the way to it.
     trees = {source: _detached(source) for source in request.sources if privileged}
+    further = {folder: _detached(folder) for folder in request.read_only}
     lower = _folder_tree(request, privileged=privileged)
     base = _base()
     owner = (JAIL_UID, JAIL_UID) if privileged else (os.geteuid(), os.getegid())
@@ -194,7 +199,11 @@ def _lay_out(request: StageRequest, limits: Limits) -> dict[str, Any]:
     layout: dict[str, Any] = {
         "workspace": f"{upper_fs}/upper",
         "folder": None,
-        "sources": {**{source: source for source in request.sources}, **sources},
+        "sources": {
+            **{source: source for source in request.sources},
+            **sources,
+            **_place_read_only(further, base, privileged=privileged),
+        },
         "mode": request.mode if lower is not None else "none",
         "note": "",
         "unseen": [],
@@ -309,6 +318,27 @@ def _place_sources(trees: dict[str, int], base: str) -> dict[str, str]:
     return placed
 
 
+def _place_read_only(trees: dict[str, int], base: str, *, privileged: bool) -> dict[str, str]:
+    placed = {}
+    for number, (folder, tree) in enumerate(trees.items()):
+        plain = _directory(f"{base}/plain-{number}")
+        kernel.place_tree(tree, plain)
+        place = _directory(f"{base}/read-only-{number}")
+        try:
+            _overlay_of((_directory(f"{base}/nothing-{number}"), plain), place, privileged)
+        except OSError:
+            place = plain  # this file system is no layer of an overlay
+        placed[folder] = place
+    return placed
+
+
+def _overlay_of(lower: tuple[str, ...], place: str, privileged: bool, more: str = "") -> None:
+    options = f"lowerdir={':'.join(lower)}{more}"
+    if not privileged:
+        options += ",userxattr"  # trusted.* attributes are for root alone
+    kernel.mount("overlay", place, "overlay", 0, options)
+
+
 def _writable(base: str, limits: Limits, owner: tuple[int, int]) -> str:
     """Mount the file system that holds all the session writes, at exactly its allowed size."""
     place = _directory(f"{base}/session")
@@ -326,21 +356,28 @@ def _show_folder(
     """Merge the folder into the workspace, or else put it beside, and mask what is hidden."""
     found = hidden.find(lower)
     layout["unseen"] = found.unseen
-    if layout["mode"] == "overlay":
-        try:
-            masks.mask(lower, _directory(f"{base}/mask"), found)
+    failure = None
+    try:
+        masks.mask(lower, _directory(f"{base}/mask"), found)
+        if layout["mode"] == "overlay":
             _overlay(base, lower, owner, privileged=privileged)
-        except OSError as error:
-            layout["mode"] = "readonly"
-            layout["note"] = (
-                f"no copy-on-write view of the folder ({error.strerror}): it is read-only at "
-                "/notebook, and files are written in /workspace"
-            )
-        else:
             layout["workspace"] = f"{base}/workspace"
             return
-    masks.cover(lower, found)
-    layout["folder"] = lower
+    except OSError as error:
+        failure = error
+        layout["note"] = (
+            f"no copy-on-write view of the folder ({error.strerror}): it is read-only at "
+            "/notebook, and files are written in /workspace"
+        )
+    layout["mode"] = "readonly"
+    layout["folder"] = f"{base}/folder"
+    try:
+        if failure is not None:
+            raise failure
+        _overlay_of((f"{base}/mask", lower), _directory(f"{base}/folder"), privileged)
+    except OSError:
+        masks.cover(lower, found)
+        layout["folder"] = lower
 
 
 def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool) -> None:
@@ -348,10 +385,9 @@ def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool)
     facts = os.stat(lower)
     os.chown(f"{session}/upper", *owner)
     os.chmod(f"{session}/upper", stat.S_IMODE(facts.st_mode) | 0o700)
-    options = f"lowerdir={base}/mask:{lower},upperdir={session}/upper,workdir={session}/work"
-    if not privileged:
-        options += ",userxattr"  # trusted.* attributes are for root alone
-    kernel.mount("overlay", _directory(f"{base}/workspace"), "overlay", 0, options)
+    upper = f",upperdir={session}/upper,workdir={session}/work"
+    layers = (f"{base}/mask", lower)
+    _overlay_of(layers, _directory(f"{base}/workspace"), privileged, upper)
 
 
 def _directory(path: str) -> str:

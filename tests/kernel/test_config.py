@@ -161,7 +161,7 @@ def test_the_command_line_is_understood(config_dir, argv, expected):
         (["--CodeRemoteKernel=1"], "there is no such option"),
         (["--OtherKernel.cpus=1"], "--OtherKernel.cpus: there is no such option"),
         (["-x", "1"], "-x: there is no such option"),
-        
+
         (["--config=/nowhere/at/all.py"], "/nowhere/at/all.py: it cannot be read"),
         (["--config=/etc/hostname"], "ends in .py or .json"),
     ],

@@ -84,7 +84,14 @@ def test_no_directory_of_jupyters_path_is_missed(flags, tmp_path):
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["-f", "kernel-1.json"], ["--f=kernel-1.json"], ["-f=kernel-1.json"], ["-f"], ["script.py"]],
+    [
+        [],
+        ["-f", "kernel-1.json"],
+        ["--f=kernel-1.json"],
+        ["-f=kernel-1.json"],
+        ["-f"],
+        ["script.py"],
+    ],
     ids=repr,
 )
 def test_the_connection_file_alone_needs_no_loading(quiet_machine, argv):

@@ -21,8 +21,9 @@ def test_jupyter_reads_the_kernelspec(kernelspec):
     assert spec.language == "python"
     # A signal would reach the relay only; a message is handed on into the jail.
     assert spec.interrupt_mode == "message"
-    # "python" is what a Jupyter Server replaces by its own interpreter.
-    assert spec.argv == ["python", "-m", "coderemote_kernel", "-f", "{connection_file}"]
+    # "python" is what a Jupyter Server replaces by its own interpreter; -P keeps the notebook's
+    # folder, and what a stranger put there, off the relay's path.
+    assert spec.argv == ["python", "-P", "-m", "coderemote_kernel", "-f", "{connection_file}"]
     assert spec.metadata["debugger"] is True
 
 

@@ -143,9 +143,6 @@ def test_checkpoints_that_jupyter_makes_later_are_hidden(overlay, folder):
         checkpoints.rmdir()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="in the read-only view, checkpoints made after the start are not covered"
-)
 def test_checkpoints_made_later_are_hidden_in_the_read_only_view_too(tmp_path, opened):
     (tmp_path / "data.csv").write_text("x")
     with opened(folder=str(tmp_path), workspace_mode="readonly") as session:

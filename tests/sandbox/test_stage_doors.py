@@ -24,13 +24,6 @@ pytestmark = pytest.mark.sandbox
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make this")
 
 
-LATER = pytest.mark.xfail(
-    strict=True,
-    reason="a bind mount shows sockets that come into being after the start, and read-only is no "
-    "protection for them: an overlay of lower layers alone would make them the jail's own",
-)
-
-
 @pytest.mark.parametrize("mode", ["overlay", "readonly"])
 def test_a_socket_in_the_folder_does_not_lead_out(tmp_path, opened, monkeypatch, mode):
     """The network namespace does not hold sockets that have a path."""
@@ -41,7 +34,7 @@ def test_a_socket_in_the_folder_does_not_lead_out(tmp_path, opened, monkeypatch,
         assert not connected(session, "s", listener)
 
 
-@pytest.mark.parametrize("mode", ["overlay", pytest.param("readonly", marks=LATER)])
+@pytest.mark.parametrize("mode", ["overlay", "readonly"])
 def test_a_socket_made_later_does_not_lead_out(tmp_path, opened, monkeypatch, mode):
     with opened(folder=str(tmp_path), workspace_mode=mode) as session:
         session.wait_ready()
@@ -49,10 +42,6 @@ def test_a_socket_made_later_does_not_lead_out(tmp_path, opened, monkeypatch, mo
             assert not connected(session, "s", listener)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="folders of extra_read_only are bind mounts: their sockets can be connected to",
-)
 def test_a_socket_in_a_further_folder_does_not_lead_out(tmp_path, opened, make_plan, monkeypatch):
     tmp_path.chmod(0o755)
     with (

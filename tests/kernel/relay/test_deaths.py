@@ -20,12 +20,6 @@ def kernel(start_kernel, tmp_path_factory):
         yield kernel
 
 
-WALL_FIRST = pytest.mark.xfail(
-    strict=False,  # a race: it depends on which of two ends is read first
-    reason="the wall's end is now and then taken for a worker that hung up (SandboxLost): see "
-    "test_the_reason_is_known_though_the_relay_comes_late",
-)
-
 DEATHS = [
     ("import os; os._exit(3)", "SandboxExit", "exit status 3"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SandboxCrash", "SIGSEGV"),
@@ -35,7 +29,6 @@ DEATHS = [
 ]
 
 
-@WALL_FIRST
 @pytest.mark.parametrize(("code", "name", "words"), DEATHS, ids=[code for code, *_ in DEATHS])
 def test_a_death_is_an_error_that_says_why_and_what_is_left(kernel, code, name, words):
     cell = kernel.run(code)
@@ -97,7 +90,6 @@ def test_other_questions_behind_a_dead_cell_are_answered(kernel):
     assert kernel.receive("shell", question)["content"]["status"] in ("ok", "error")
 
 
-@WALL_FIRST
 def test_a_death_while_nothing_runs_is_told_with_the_next_cell(kernel):
     kernel.ok("import os, threading, time; threading.Timer(0.2, os._exit, (5,)).start()")
     before = set(kernel.jailed())
@@ -110,7 +102,6 @@ def test_a_death_while_nothing_runs_is_told_with_the_next_cell(kernel):
     assert kernel.ok("print(2)").text("stderr") == ""
 
 
-@WALL_FIRST
 def test_a_silent_cell_dies_in_silence_and_is_answered(kernel):
     cell = kernel.run("import os; os._exit(1)", silent=True)
     assert cell.error == "SandboxExit"
@@ -138,11 +129,6 @@ def test_a_death_closes_the_widgets_of_the_dead(kernel):
     assert kernel.ask("comm_info_request")["comms"] == {}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where the wall's end and the report on the leash are found at once, the wall is read "
-    "first and taken for a worker that hung up: the reason is lost",
-)
 def test_the_reason_is_known_though_the_relay_comes_late(kernel):
     """As on a busy machine: when the relay runs again, everything has happened already."""
     msg_id = kernel.send("print('now', flush=True); import time; time.sleep(30)")
@@ -202,11 +188,6 @@ kernel.do_execute = forgetful
     assert kernel.receive("shell", following, 15)["content"]["status"] in ("ok", "aborted")
 
 
-@pytest.mark.xfail(
-    strict=False,  # a race: it depends on which of two ends is read first
-    reason="nsjail's end closes the wall, which is read before the leash and taken for a worker "
-    "that hung up: the failed start is never seen, and the jail is started for ever",
-)
 def test_a_jail_that_does_not_come_up_any_more_is_given_up(start_kernel, tmp_path):
     """An nsjail that works once: after three failures in a row every cell says so at once."""
     from coderemote_sandbox.nsjail import find_nsjail

@@ -397,11 +397,6 @@ def test_metadata_of_the_worker_does_not_speak_for_the_relay(desk):
     assert desk.out.metadata["coderemote"]["tier"] == "full"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="idle is passed on at once, and CellTimeout is only published with the reply: where "
-    "idle comes first, nbclient and the like never see the error",
-)
 def test_a_stopped_cells_error_comes_before_its_end(desk):
     """A client stops listening at idle."""
     request = desk.ask()
@@ -424,11 +419,6 @@ def test_dropped_frames_are_counted_by_reason_and_reasons_are_bounded(desk):
     assert len(desk.session.rejected) < 20
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the text of a JSON error holds a line and a column, which the worker chooses: each is "
-    "a reason of its own, kept for ever and logged",
-)
 def test_the_worker_cannot_make_up_reasons(desk):
     for number in range(200):
         desk.worker.handle(Frame(IOPUB, [b" " * number + b"no json", b"{}", b"{}", b"{}"]))

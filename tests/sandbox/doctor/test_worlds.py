@@ -53,9 +53,6 @@ def test_a_masked_proc_is_noticed(examined):
     assert "procMount" in found.row("own /proc")["fix"]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a death tells nsjail's last words, and the tiers look for its first"
-)
 def test_a_masked_proc_is_done_without(examined):
     assert examined("masked proc").row("a cell")["got"].endswith("on tier full-noproc")
 
