@@ -202,6 +202,7 @@ class FromClient:
                 calls, rest = split(rest, session.registry)
             if not self._allowed(request, rest) or not self._run_magics(request, calls, rest):
                 return False
+            session.launcher.refresh()
             session.begin_accounting(request)
             if request.stores_history:
                 # Before it runs: a cell that takes the sandbox down is still in the history.

@@ -79,9 +79,11 @@ class Recovery:
         self._restart([r for r in open_requests if r.msg_type == "kernel_info_request"])
 
     def bury(self, jail: Jail) -> None:
-        """Close a dead jail and the widgets it had in the clients' pages."""
-        for comm_id in self._session.policy.open_comms():
-            self._out.publish("comm_close", b"{}", {"comm_id": comm_id, "data": {}})
+        """Close a dead jail and forget its widgets.
+
+        The pages keep showing them, as after a restart of the stock kernel: a closed one would
+        take its output with it.
+        """
         self._session.policy.forget_comms()
         self._holder.let_go(jail)
 

@@ -60,9 +60,10 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     The class is the one pandas gives its tables, so that notebooks draw it the same way.
     """
-    heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    left = ' style="text-align: left"'  # notebooks align tables to the right, for their numbers
+    heads = "".join(f"<th{left}>{escape(cell)}</th>" for cell in head)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{left}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return (
         '<table border="1" class="dataframe">'

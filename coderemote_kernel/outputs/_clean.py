@@ -59,6 +59,7 @@ _STYLE_ELEMENT = re.compile(r"(<style[^<>]*+>)([^<]*+)</style>")
 _ID = re.compile(r'\sid="([^"<>]*+)"')
 _TAG = re.compile(r"<[^<>]*+>")
 _VISIBLE = re.compile(r"<(?:img|audio|video|source)\s[^<>]*?src=|<(?:svg|hr|meter|progress)[\s>]")
+_BARE_IMAGE = re.compile(r"<img(?![^<>]*\ssrc=)[^<>]*>")
 _SVG = re.compile(r"<svg[\s>].*</svg>", re.DOTALL)
 
 
@@ -109,7 +110,8 @@ def _without_reaching_styles(html: str) -> str:
 
 
 def _cleaned(text: str) -> str:
-    html = _cleaner().clean(text)
+    # A picture without its source is drawn as a broken one.
+    html = _BARE_IMAGE.sub("", _cleaner().clean(text))
     if "<style" in html:
         html = _without_reaching_styles(html)
     return defuse_math(html)

@@ -38,10 +38,13 @@ class Hidden:
         Dot-files and dot-folders, sockets, pipes and devices.
     unseen
         Folders that were not looked into within the budget, hidden whole.
+    folders
+        Folders that were looked into, outermost first, the top one as ``""``.
     """
 
     entries: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 def _is_door(entry: os.DirEntry[str]) -> bool:
@@ -76,6 +79,7 @@ def find(folder: str, *, entries: int = 50_000, seconds: float = 0.5) -> Hidden:
                 listing = os.scandir(os.path.join(folder, relative))
             except OSError:
                 continue  # the worker, the same user, cannot read it either
+            result.folders.append(relative)
             with listing:
                 for entry in listing:
                     entries -= 1

@@ -73,6 +73,7 @@ class Jail:
     _reaped: bool = False
     _peak: int = 0
     _judged: float = 0
+    _most_processes: int = 0
 
     @classmethod
     def start(
@@ -158,9 +159,12 @@ class Jail:
             memory = group.memory_bytes()
             self._peak = max(self._peak, memory)
             peak = max(group.peak_bytes(), self._peak)
-            return Usage(memory, peak, group.cpu_ns(), group.process_count())
+            count = group.process_count()
+            self._most_processes = max(self._most_processes, count)
+            return Usage(memory, peak, group.cpu_ns(), count)
         seen = usage.sweep(self.pid)
         self._peak = max(self._peak, seen.memory_bytes)
+        self._most_processes = max(self._most_processes, len(seen.pids))
         return Usage(seen.memory_bytes, self._peak, seen.cpu_ns, len(seen.pids))
 
     def reset_peak(self) -> None:
@@ -213,8 +217,9 @@ class Jail:
 
     def complaints(self) -> str:
         """Return the last lines nsjail or the starting worker wrote."""
-        while self.read_diagnostics():
-            pass
+        for _ in range(16):  # a worker that writes without end must not keep us reading
+            if not self.read_diagnostics():
+                break
         return self._words.decode(errors="replace").strip()
 
     def death(self) -> Death:
@@ -224,20 +229,19 @@ class Jail:
         return self._death
 
     def _explain(self) -> Death:
-        limit = self.spec.limits.memory_bytes
-        if self.cgroup is not None and self.cgroup.out_of_memory_kills():
-            return Death("memory", detail=_limit_text(limit))
         kind, _, number = self._said.decode(errors="replace").strip().partition(" ")
-        if kind == "exit" and number.lstrip("-").isdigit():
-            code = int(number)
-            if not self.ready:
-                return Death("start failed", code, self._first_complaint())
-            return Death("exit", code)
-        if kind == "signal" and number.isdigit():
-            return Death("signal", int(number))
+        code = int(number) if number.lstrip("-").isdigit() else None
         if not self.ready:
-            return Death("start failed", detail=self._first_complaint())
-        return Death("lost")
+            return Death("start failed", code, self._first_complaint())
+        if kind == "exit":
+            return Death("exit", code)
+        # What the system ends for memory, it ends with SIGKILL.
+        if code in {None, signal.SIGKILL} and self.memory_kills():
+            return Death("memory", code, _limit_text(self.spec.limits.memory_bytes))
+        most = self.spec.limits.processes
+        if kind == "signal" and self._most_processes >= most - 2:
+            return Death("processes", code, f"limit {most} processes and threads")
+        return Death("signal" if kind == "signal" else "lost", code)
 
     def _first_complaint(self) -> str:
         """Return nsjail's first error: what follows it is only its consequence.

@@ -229,6 +229,11 @@ class Launcher:
             return LayerMissing("namespaces", death.detail, _DOCTOR)
         return LayerMissing("sandbox", death.detail, _DOCTOR)
 
+    def refresh(self) -> None:
+        """Let the jail see what has changed in the folder; cheap if nothing has."""
+        if self._stage is not None:
+            self._stage.refresh()
+
     def tidy(self) -> None:
         """Take away what sessions that were killed have left; when there is time for it."""
         if self._delegation is not None:

@@ -15,6 +15,7 @@ Two more things can only be done here:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -40,6 +41,9 @@ WorkspaceMode = Literal["overlay", "readonly", "none"]
 JAIL_UID = 100_000
 """The worker's user outside, where the relay is root: nobody's, so that root's files are not its
 own and the process limit, which root is exempt from, holds."""
+
+_MOST_WATCHED = 32
+"""Folders whose changes are noticed, the outermost first: a stat each, before every cell."""
 
 # Somewhere to hang the tmpfs in the private namespace; what it covers is covered only there.
 _PLACES = ("/mnt", "/media", "/srv", "/opt", "/tmp")  # noqa: S108
@@ -97,6 +101,9 @@ class Stage:
     unseen: list[str]
     _namespaces: list[tuple[int, int]] = field(default_factory=list)
     _upper: int = -1
+    _merged: str = ""
+    _folders: tuple[str, ...] = ()
+    _seen: tuple[int, ...] = ()
 
     @classmethod
     def build(cls, request: StageRequest, limits: Limits) -> Stage:
@@ -129,13 +136,13 @@ class Stage:
                 report: dict[str, Any] = json.loads(pipe.readline() or b'{"errno": 5}')
             if "errno" in report:
                 raise OSError(report["errno"], report.get("error", "the stage's builder died"))
-            return cls._adopt(builder, report)
+            return cls._adopt(builder, report, request.folder)
         finally:
             os.close(done_out)
             os.waitpid(builder, 0)
 
     @classmethod
-    def _adopt(cls, builder: int, report: dict[str, Any]) -> Stage:
+    def _adopt(cls, builder: int, report: dict[str, Any], folder: str | None) -> Stage:
         """Take hold of the namespaces before the process that made them is let go."""
         kinds = [("mnt", kernel.CLONE_NEWNS)]
         if os.geteuid() != 0:
@@ -146,12 +153,41 @@ class Stage:
         ]
         upper_path = report.pop("upper")
         upper = os.open(f"/proc/{builder}/root{upper_path}", os.O_PATH | os.O_CLOEXEC)
-        return cls(**report, _namespaces=namespaces, _upper=upper)
+        merged = report.pop("merged")
+        folders = tuple(os.path.join(folder or "", path) for path in report.pop("folders"))
+        return cls(
+            **report,
+            _namespaces=namespaces,
+            _upper=upper,
+            _merged=merged,
+            _folders=folders if merged else (),
+            _seen=_times(folders) if merged else (),
+        )
 
     def enter(self) -> None:
         """Move this process, a child about to run nsjail, onto the stage."""
         for descriptor, flag in self._namespaces:
             kernel.setns(descriptor, flag)
+
+    def refresh(self) -> bool:
+        """Have the overlay look at the folder anew; False if there was no need.
+
+        An overlay remembers the names it has looked up. A file that was replaced outside, which
+        is how editors and Jupyter save, would go on being the old one inside. Remounting makes the
+        kernel forget the names; when, is told by the times of the folders.
+        """
+        now = _times(self._folders)
+        if now == self._seen:
+            return False
+        self._seen = now
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(OSError):
+                self.enter()
+                kernel.mount("overlay", self._merged, "overlay", kernel.MS_REMOUNT)
+            os._exit(0)
+        os.waitpid(child, 0)
+        return True
 
     def usage(self) -> tuple[int, int]:
         """Return bytes and files written in the working directory so far."""
@@ -167,6 +203,17 @@ class Stage:
         if self._upper >= 0:
             os.close(self._upper)
             self._upper = -1
+
+
+def _times(folders: tuple[str, ...]) -> tuple[int, ...]:
+    """Return when each folder last had an entry added, removed or replaced; 0 if it is gone."""
+    times = []
+    for folder in folders:
+        try:
+            times.append(os.stat(folder).st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
 
 
 def _be_builder(work: Callable[[], dict[str, Any]], report_out: int, done_in: int) -> None:
@@ -208,6 +255,8 @@ def _lay_out(request: StageRequest, limits: Limits) -> dict[str, Any]:
         "note": "",
         "unseen": [],
         "upper": f"{upper_fs}/upper",
+        "merged": "",
+        "folders": [],
     }
     if lower is not None:
         place = _directory(f"{base}/lower")
@@ -356,12 +405,13 @@ def _show_folder(
     """Merge the folder into the workspace, or else put it beside, and mask what is hidden."""
     found = hidden.find(lower)
     layout["unseen"] = found.unseen
+    layout["folders"] = found.folders[:_MOST_WATCHED]
     failure = None
     try:
         masks.mask(lower, _directory(f"{base}/mask"), found)
         if layout["mode"] == "overlay":
             _overlay(base, lower, owner, privileged=privileged)
-            layout["workspace"] = f"{base}/workspace"
+            layout["workspace"] = layout["merged"] = f"{base}/workspace"
             return
     except OSError as error:
         failure = error
@@ -375,6 +425,7 @@ def _show_folder(
         if failure is not None:
             raise failure
         _overlay_of((f"{base}/mask", lower), _directory(f"{base}/folder"), privileged)
+        layout["merged"] = f"{base}/folder"
     except OSError:
         masks.cover(lower, found)
         layout["folder"] = lower
