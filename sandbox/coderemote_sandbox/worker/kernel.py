@@ -33,6 +33,7 @@ _DELIMITER = b"<IDS|MSG>"
 _NAMES = ("shell", "control", "stdin")
 _THREAD_STACK = 2 << 20
 _LONG_TEXT = 1 << 16
+_PIECE = 1 << 18
 
 
 class Wall:
@@ -151,16 +152,39 @@ def _pack_with(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     return pack_text
 
 
+def _send_in_pieces(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `send`, but with long text cut: the relay reads one piece while the next is made."""
+
+    def send_pieces(stream: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
+        printed = isinstance(message, dict) and message.get("msg_type") == "stream"
+        content = message["content"] if printed else {}
+        text = content.get("text", "")
+        start = 0
+        while len(text) - start > _PIECE:
+            piece = {**content, "text": text[start : start + _PIECE]}
+            send(stream, {**message, "content": piece}, *args, **kwargs)
+            start += _PIECE
+        if start:
+            message = {**message, "content": {**content, "text": text[start:]}}
+        return send(stream, message, *args, **kwargs)
+
+    return send_pieces
+
+
 def _application(wall: Wall, options: dict[str, Any]) -> Any:
     """Build ipykernel's application with its sockets kept in the process."""
     from ipykernel.iostream import IOPubThread  # after the stand-ins
     from ipykernel.kernelapp import IPKernelApp
+    from traitlets import Type
     from traitlets.config import Config
 
     deferred.uninstall()
 
     class Worker(IPKernelApp):
         """ipykernel without files, ports and heartbeat: the relay has those."""
+
+        # By default a client class, which would bring in all of jupyter_client; a kernel has none.
+        blocking_class = Type(object, klass=object)
 
         def _try_bind_socket(self, s: Any, port: int) -> int:
             sockets = (self.shell_socket, self.control_socket, self.stdin_socket)
@@ -183,6 +207,7 @@ def _application(wall: Wall, options: dict[str, Any]) -> Any:
         def init_connection_file(self) -> None:
             self.session.key = b""
             self.session.pack = _pack_with(self.session.pack)
+            self.session.send = _send_in_pieces(self.session.send)
 
         def write_connection_file(self, **_: Any) -> None:
             pass
