@@ -105,7 +105,9 @@ lint-python: $(STAMPS)/dev
 .PHONY: pytest
 pytest: $(STAMPS)/dev labextension/lib/.built browser
 	$(call say,running the Python tests)
-	@$(BIN)/pytest
+	# Apart, because a browser driven from a test leaves an event loop running in its process.
+	@$(BIN)/pytest -m browser
+	@$(BIN)/pytest -m "not browser"
 
 .PHONY: jest
 jest: $(STAMPS)/node

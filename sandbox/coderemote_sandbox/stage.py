@@ -25,9 +25,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from . import _kernel_calls as kernel
-from . import hidden, masks
+from . import hidden, masks, trees
 from .doctor import apparmor
 from .errors import WorkspaceError
+from .trees import JAIL_UID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["JAIL_UID", "Stage", "StageRequest", "WorkspaceMode"]
 
 WorkspaceMode = Literal["overlay", "readonly", "none"]
-
-JAIL_UID = 100_000
-"""The worker's user outside, where the relay is root: nobody's, so that root's files are not its
-own and the process limit, which root is exempt from, holds."""
 
 _MOST_WATCHED = 32
 """Folders whose changes are noticed, the outermost first: a stat each, before every cell."""
@@ -236,12 +233,12 @@ def _lay_out(request: StageRequest, limits: Limits) -> dict[str, Any]:
     privileged = os.geteuid() == 0
     _make_namespaces(privileged=privileged)
     # Open everything before the tmpfs covers a place that may be on the way to it.
-    trees = {source: _detached(source) for source in request.sources if privileged}
-    further = {folder: _detached(folder) for folder in request.read_only}
+    bound = {source: trees.detached(source) for source in request.sources if privileged}
+    further = {folder: trees.detached(folder) for folder in request.read_only}
     lower = _folder_tree(request, privileged=privileged)
     base = _base()
     owner = (JAIL_UID, JAIL_UID) if privileged else (os.geteuid(), os.getegid())
-    sources = _place_sources(trees, base)
+    sources = _place_sources(bound, base)
     upper_fs = _writable(base, limits, owner)
     layout: dict[str, Any] = {
         "workspace": f"{upper_fs}/upper",
@@ -278,74 +275,23 @@ def _make_namespaces(*, privileged: bool) -> None:
             ("uid_map", f"{uid} {uid} 1"),
             ("gid_map", f"{gid} {gid} 1"),
         ):
-            _write(f"/proc/self/{name}", text)
+            trees.write(f"/proc/self/{name}", text)
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-
-
-def _detached(path: str) -> int:
-    """Return a copy of the mount at `path`, with what is mounted below it only if it must be.
-
-    A copy without the mounts below shows what they cover, so an unprivileged process is refused
-    that where the mounts are not its own.
-    """
-    try:
-        return kernel.clone_tree(path)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    return kernel.clone_tree(path, kernel.AT_RECURSIVE)
 
 
 def _folder_tree(request: StageRequest, *, privileged: bool) -> int | None:
     if request.folder is None or request.mode == "none":
         return None
-    tree = _detached(request.folder)
+    tree = trees.detached(request.folder)
     if privileged:
         facts = os.stat(request.folder)
         try:
-            namespace = _id_map(facts.st_uid, facts.st_gid)
+            namespace = trees.id_map(facts.st_uid, facts.st_gid)
             kernel.map_ids_of_tree(tree, namespace)
             os.close(namespace)
         except OSError:
             pass  # file systems without mapped ids: readable as far as "others" may read
     return tree
-
-
-def _id_map(uid: int, gid: int) -> int:
-    """Return a user namespace that maps the folder's owner to the jail's user."""
-    ready_in, ready_out = os.pipe()
-    hold_in, hold_out = os.pipe()
-    holder = os.fork()
-    if holder == 0:
-        kernel.unshare(kernel.CLONE_NEWUSER)
-        os.write(ready_out, b"1")
-        os.close(hold_out)
-        os.read(hold_in, 1)
-        os._exit(0)
-    try:
-        os.read(ready_in, 1)
-        _write(f"/proc/{holder}/uid_map", _shifted(uid))
-        _write(f"/proc/{holder}/gid_map", _shifted(gid))
-        return os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.kill(holder, signal.SIGKILL)
-        os.waitpid(holder, 0)
-        for end in (ready_in, ready_out, hold_in, hold_out):
-            os.close(end)
-
-
-def _shifted(owner: int) -> str:
-    """Map `owner` to the jail's user, and everybody else to somebody who is nobody here.
-
-    Left out, the others' files could be read but not copied up: a copy needs an owner.
-    """
-    others = JAIL_UID + 100_000
-    lines = [f"{owner} {JAIL_UID} 1"]
-    if owner > 0:
-        lines.append(f"0 {others} {owner}")
-    if owner < 65_535:
-        lines.append(f"{owner + 1} {others + owner + 1} {65_535 - owner}")
-    return "\n".join(lines)
 
 
 def _base() -> str:
@@ -354,9 +300,9 @@ def _base() -> str:
     return place
 
 
-def _place_sources(trees: dict[str, int], base: str) -> dict[str, str]:
+def _place_sources(bound: dict[str, int], base: str) -> dict[str, str]:
     placed = {}
-    for number, (source, tree) in enumerate(trees.items()):
+    for number, (source, tree) in enumerate(bound.items()):
         target = f"{base}/source-{number}"
         if stat.S_ISDIR(os.fstat(tree).st_mode):
             _directory(target)
@@ -367,9 +313,9 @@ def _place_sources(trees: dict[str, int], base: str) -> dict[str, str]:
     return placed
 
 
-def _place_read_only(trees: dict[str, int], base: str, *, privileged: bool) -> dict[str, str]:
+def _place_read_only(bound: dict[str, int], base: str, *, privileged: bool) -> dict[str, str]:
     placed = {}
-    for number, (folder, tree) in enumerate(trees.items()):
+    for number, (folder, tree) in enumerate(bound.items()):
         plain = _directory(f"{base}/plain-{number}")
         kernel.place_tree(tree, plain)
         place = _directory(f"{base}/read-only-{number}")
@@ -444,14 +390,6 @@ def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool)
 def _directory(path: str) -> str:
     os.mkdir(path, 0o755)
     return path
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
 
 
 def needs(sources: Sequence[str]) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ for _ in range(20):
     with opened(limits=limits) as session:
         session.send(code)
         death = session.wait_for_death()
-        assert death == Death("memory", detail="limit 160 MiB for the whole sandbox")
+        assert death == Death("memory", 9, "limit 160 MiB for the whole sandbox")
         assert session.jail.memory_kills() >= 1
 
 

@@ -108,7 +108,7 @@ def test_links_are_not_followed(tmp_path):
     folder.mkdir()
     (folder / "link").symlink_to(outside)
     (folder / "loop").symlink_to(folder)
-    assert hidden.find(str(folder)) == hidden.Hidden()
+    assert hidden.find(str(folder)) == hidden.Hidden(folders=[""])
 
 
 def test_a_dot_folder_is_hidden_whole_and_not_walked(tmp_path):

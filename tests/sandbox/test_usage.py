@@ -95,7 +95,8 @@ def test_cpu_time_is_counted_in_nanoseconds_whatever_the_process_calls_itself(ru
     # Seen as a descendant of this process, since the root itself is not counted.
     swept = usage.sweep(os.getpid())
     assert process.pid in swept.pids
-    assert 0.25e9 < swept.cpu_ns < 60e9
+    # Whatever else these tests have running counts too; a wrong unit would be out by a thousand.
+    assert 0.25e9 < swept.cpu_ns < 1e13
 
 
 def test_a_process_that_is_gone_uses_nothing():
