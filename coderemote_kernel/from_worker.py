@@ -260,8 +260,9 @@ class FromWorker:
             raise Rejected("such a status is not due")
         if state == "idle":
             request.idle = True
-            if request.stopped_for and not request.replied:
-                # Clients stop listening at idle, and the error that says why comes with the reply.
+            if request.is_cell and not request.replied:
+                # Clients stop listening at idle, and what the relay has to say about the cell, it
+                # says when the reply comes, which takes another way out of the worker.
                 request.idle_held = True
                 return
         self._out.status(state, request.message.raw_header)
