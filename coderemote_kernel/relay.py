@@ -35,7 +35,7 @@ _READ = 1 << 18
 _PORTIONS = 4  # reads from the wall before the clients have a turn
 _WATCHFUL_TICK_S, _BUSY_TICK_S, _IDLE_TICK_S = 0.01, 0.05, 0.5
 _SHUTDOWN_S = 1.0
-_TIDY_AFTER_S = 2.0
+_TIDY_AFTER_S = 0.3
 _LAST_WORDS_S = 0.5
 
 
