@@ -52,7 +52,8 @@ test: $(STAMPS)/dev labextension/lib/.built browser lint jest pytest ## Run ever
 .PHONY: check
 check: $(STAMPS)/dev lint-python ## Check the Python code: style, types and the quick tests, in two minutes
 	$(call say,running the quick tests)
-	@$(BIN)/pytest -m "not slow and not browser and not escape and not hub and not bench"
+	@$(BIN)/pytest -m "not slow and not browser and not escape and not hub and not bench" \
+	  --ignore=tests/kernel/parity --ignore=tests/sandbox/doctor
 
 .PHONY: bench
 bench: $(STAMPS)/dev ## Measure against the stock kernel and write docs/benchmarks.md

@@ -69,6 +69,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         _EPERM,
+        "prlimit64(pid) { (pid & 0xffffffff) != 0 }",
+        "other processes' limits: taking the descriptors from one of the same user stops it",
+    ),
+    Rule(
+        _EPERM,
         f"ioctl(fd, cmd) {{ {_TERMINAL} }}",
         "typing into a terminal that somebody else reads",
     ),
@@ -124,6 +129,29 @@ RULES: tuple[Rule, ...] = (
         "old asynchronous I/O and page tricks with a history of holes",
     ),
 )
+
+_LANDLOCK_LEAVES = (
+    # Pretended, because copying a file ends with them.
+    Rule(
+        _IGNORED,
+        "chmod, fchmod, fchmodat, fchmodat2, chown, fchown, lchown, fchownat, utime, utimes, "
+        "futimesat, utimensat",
+        "Landlock guards what is in a file, not its mode, owner and times",
+    ),
+    Rule(
+        _EOPNOTSUPP,
+        "setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr",
+        "nor its attributes",
+    ),
+    # Pretended too: libzmq ends the process if its threads' scheduling cannot be set.
+    Rule(
+        _IGNORED,
+        "setpriority, ioprio_set, sched_setaffinity, sched_setattr, sched_setparam, "
+        "sched_setscheduler",
+        "nor the user's other processes from being slowed down",
+    ),
+)
+"""Refused besides where there are no namespaces and the worker is the user."""
 
 ALLOWED = """
 read write open close newstat newfstat newlstat poll lseek mmap mprotect munmap brk rt_sigaction
@@ -196,6 +224,7 @@ def policy(*, sockets: bool = True, machine: str | None = None) -> str:
         # A datagram socket, though one of a pair, sends to any path; a stream is tied to its peer.
         pair = "socketpair(domain, type, protocol, fds) { (type & 0xf) != 1 }"
         rules.insert(1, Rule(_EOPNOTSUPP, pair, "sends to sockets of the host by their paths"))
+        rules[2:2] = _LANDLOCK_LEAVES
     allowed = ALLOWED if machine == "x86_64" else [*ALLOWED, *_ARM_NAMES]
     refusals = "\n".join(f"  {rule.action} {{ {_here(rule.calls, machine)} }}," for rule in rules)
     calls = _here(", ".join(allowed), machine)
