@@ -52,10 +52,7 @@ if TYPE_CHECKING:
     from coderemote_sandbox.launcher import Launcher
 
 _CHANNELS = ("shell", "control", "stdin", "iopub", "hb")
-_FIRST_MAGICS = {
-    "limits": "Show the limits of this session and what has been used of them.",
-    "sandbox": "Show what isolates this session and what it has used.",
-}
+FIRST_MAGICS = ["limits", "sandbox"]
 """Told to the first worker without importing the magics; a test holds it to them."""
 
 
@@ -140,7 +137,7 @@ def _first_jail(launcher: Launcher) -> tuple[Jail | None, SandboxError | None]:
     """Start the first jail; a kernel without one still lives, to say why."""
     try:
         launcher.prepare()
-        return launcher.start({"execution_count": 1, "relay_magics": _FIRST_MAGICS}), None
+        return launcher.start({"execution_count": 1, "relay_magics": FIRST_MAGICS}), None
     except SandboxError as error:
         return None, error
 

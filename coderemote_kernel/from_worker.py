@@ -18,6 +18,7 @@ from coderemote_kernel.checks import (
     Rejected,
     check_content,
 )
+from coderemote_kernel.magics import complete
 from coderemote_kernel.requests import COMM_TYPES
 from coderemote_kernel.wire import EMPTY, WireError, dumps, parse
 from coderemote_sandbox.worker import frames
@@ -312,7 +313,7 @@ class FromWorker:
                 comm_id: about for comm_id, about in content["comms"].items() if comm_id in known
             }
         elif msg_type == "complete_reply" and content.get("status") == "ok":
-            _add_magics(session, request, content)
+            complete(session.registry, request.content, content)
         elif msg_type == "kernel_info_reply":
             content = self.with_banner(content)
             session.kernel_info = content
@@ -381,21 +382,3 @@ class FromWorker:
         request.input_since = time.monotonic()
         # A prompt is no place for output that would not fit elsewhere.
         self._out.ask_input(request, {"prompt": prompt[:65_536], "password": bool(password)})
-
-
-def _add_magics(session: Session, request: Request, content: dict[str, Any]) -> None:
-    """Add the relay's own magics and their options to the worker's completions."""
-    code, cursor = request.content.get("code"), request.content.get("cursor_pos")
-    if not isinstance(code, str) or type(cursor) is not int or "%" not in code:
-        return
-    before, _, after = code[:cursor].rpartition("\n")
-    offset = len(before) + 1 if before or code[:cursor].startswith("\n") else 0
-    line = after + code[cursor:].partition("\n")[0]
-    found = session.registry.complete(line, len(after))
-    if not found.matches:
-        return
-    start = offset + found.start
-    if start == content["cursor_start"] or not content["matches"]:
-        content["cursor_start"], content["cursor_end"] = start, offset + found.end
-        merged = dict.fromkeys([*found.matches, *content["matches"]])
-        content["matches"] = list(merged)

@@ -152,7 +152,7 @@ class Recovery:
         session = self._session
         told = {
             "execution_count": session.execution_count + 1,
-            "relay_magics": session.magic_summaries(),
+            "relay_magics": session.magic_names(),
         }
         try:
             self._holder.adopt(session.launcher.start(told))

@@ -169,9 +169,9 @@ class Session:
         if self.jail is not None:
             self._cpu_ns_of_dead_jails += self.jail.usage().cpu_ns
 
-    def magic_summaries(self) -> dict[str, str]:
-        """Return the relay's magics with the first line of their help, for the worker's use."""
-        return {m.name: m.help_text().strip().partition("\n")[0] for m in self.registry}
+    def magic_names(self) -> list[str]:
+        """Return the names of the relay's magics, for the worker to explain and complete."""
+        return [magic.name for magic in self.registry]
 
     def limits(self) -> Sequence[LimitRow]:
         """Return every limit with the most that was used of it."""

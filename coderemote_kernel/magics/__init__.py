@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from coderemote_kernel.magics.completion import complete
 from coderemote_kernel.magics.limits import LimitsMagic
 from coderemote_kernel.magics.model import (
     HelpAsked,
@@ -40,6 +41,7 @@ __all__ = [
     "SessionView",
     "Unit",
     "UsageError",
+    "complete",
     "default_registry",
     "split",
 ]

@@ -16,7 +16,7 @@ from . import cgroups, hidden, interpreter, nsjail, seccomp, tiers
 from .errors import LayerMissing, SandboxError, WorkspaceError
 from .jail import Jail
 from .limits import Limits
-from .stage import JAIL_UID, Stage, StageRequest, needs
+from .stage import JAIL_UID, Stage, StageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,8 +116,8 @@ class Launcher:
 
     def _prepare_stage(self) -> None:
         assert self._interpreter is not None
-        sources = needs((*self._interpreter.folders, nsjail.WORKER_FOLDER))
-        further = needs(self.plan.read_only)
+        sources = (*self._interpreter.folders, nsjail.WORKER_FOLDER)
+        further = tuple(dict.fromkeys(self.plan.read_only))
         request = StageRequest(self.plan.folder, self.plan.workspace_mode, sources, further)
         try:
             self._stage = Stage.build(request, self.plan.limits)

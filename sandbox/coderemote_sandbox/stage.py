@@ -31,7 +31,7 @@ from .errors import WorkspaceError
 from .trees import JAIL_UID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from .limits import Limits
 
@@ -390,8 +390,3 @@ def _overlay(base: str, lower: str, owner: tuple[int, int], *, privileged: bool)
 def _directory(path: str) -> str:
     os.mkdir(path, 0o755)
     return path
-
-
-def needs(sources: Sequence[str]) -> tuple[str, ...]:
-    """Return `sources` without doubles, in order."""
-    return tuple(dict.fromkeys(sources))

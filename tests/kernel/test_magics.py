@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coderemote_kernel.__main__ import FIRST_MAGICS
 from coderemote_kernel.magics import (
     LayerRow,
     LimitRow,
@@ -340,3 +341,7 @@ def test_nothing_slow_is_imported_before_a_magic_is_called():
     )
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_first_worker_is_told_of_the_magics_there_are():
+    assert [magic.name for magic in default_registry()] == FIRST_MAGICS

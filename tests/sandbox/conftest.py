@@ -46,7 +46,7 @@ class Session:
 
     def start(self) -> Jail:
         """Start a jail, or the next one of the same session."""
-        self.jail = self.launcher.start({"execution_count": 1, "relay_magics": {}})
+        self.jail = self.launcher.start({"execution_count": 1, "relay_magics": []})
         self._decoder = frames.Decoder(1 << 28)
         self._writer = frames.Writer(self.jail.wall)
         self._frames: list[frames.Frame] = []

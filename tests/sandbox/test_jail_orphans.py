@@ -46,7 +46,7 @@ from coderemote_sandbox import jail as jail_module, launcher
 {before}
 session = launcher.Launcher(launcher.Plan(read_only={read_only!r}))
 session.prepare()
-jail = session.start({{"execution_count": 1, "relay_magics": {{}}}})
+jail = session.start({{"execution_count": 1, "relay_magics": []}})
 {after}
 select.select([jail.wall], [], [], 30)
 print(jail.pid, flush=True)

@@ -13,7 +13,7 @@ from coderemote_sandbox.doctor.ground import distribution_version
 from coderemote_sandbox.doctor.report import yes_or_no
 from coderemote_sandbox.doctor.trial import Outcome, in_child
 from coderemote_sandbox.errors import SandboxError
-from coderemote_sandbox.stage import JAIL_UID, Stage, StageRequest, needs
+from coderemote_sandbox.stage import JAIL_UID, Stage, StageRequest
 
 if TYPE_CHECKING:
     from coderemote_sandbox.doctor.ground import Ground
@@ -127,7 +127,9 @@ def probe_stage(ground: Ground, rows: Rows) -> None:
     mode = plan.workspace_mode
     folders = ground.interpreter.folders if ground.interpreter else ()
     sources = (*folders, nsjail.WORKER_FOLDER, *plan.read_only)
-    request = StageRequest(None if mode == "none" else ground.folder, mode, needs(sources))
+    request = StageRequest(
+        None if mode == "none" else ground.folder, mode, tuple(dict.fromkeys(sources))
+    )
     try:
         ground.stage = Stage.build(request, plan.limits)
     except SandboxError as error:

@@ -228,7 +228,7 @@ def _application(wall: Wall, options: dict[str, Any]) -> Any:
     if "" not in sys.path:
         sys.path.insert(0, "")  # -I left it out for the start; modules beside the notebook need it
     _continue_session(app.shell, int(options.get("execution_count", 1)))
-    _explain_relay_magics(app.shell, options.get("relay_magics", {}))
+    _explain_relay_magics(app.shell, options.get("relay_magics", []))
     return app
 
 
@@ -240,7 +240,7 @@ def _continue_session(shell: Any, execution_count: int) -> None:
         inputs.extend(missing)
 
 
-def _explain_relay_magics(shell: Any, names: dict[str, str]) -> None:
+def _explain_relay_magics(shell: Any, names: list[str]) -> None:
     """Name the relay's magics here, so that they complete and a misplaced one explains itself."""
 
     def explain(name: str) -> None:
@@ -248,7 +248,7 @@ def _explain_relay_magics(shell: Any, names: dict[str, str]) -> None:
             where = "It is run outside of the sandbox: put it on the first lines of the cell."
             sys.stderr.write(f"UsageError: %{name} cannot be used here. {where}\n")
 
-        misplaced.__doc__ = names[name]
+        misplaced.__doc__ = f"Run by coderemote outside of the sandbox; see %{name} --help."
         shell.register_magic_function(misplaced, "line_cell", name)
 
     for name in names:
@@ -282,8 +282,8 @@ def run(wall_fd: int, told: str) -> None:
     wall_fd
         The inherited end of the wall, a stream socket.
     told
-        Options as JSON: ``execution_count`` (first cell's number), ``relay_magics`` (name to help
-        line) and ``landlock`` (see `landlock.restrict`).
+        Options as JSON: ``execution_count`` (first cell's number), ``relay_magics``
+        (their names) and ``landlock`` (see `landlock.restrict`).
     """
     options: dict[str, Any] = json.loads(told)
     rules = options.get("landlock")
